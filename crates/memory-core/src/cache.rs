@@ -70,9 +70,9 @@ pub type Weigher<K, V> = fn(&K, &V) -> u64;
 
 /// Limits of a cache.
 pub struct CachePolicy<K, V> {
-    /// Most entries.
+    /// Maximum number of entries.
     pub max_entries: u64,
-    /// Most bytes, by the weigher.
+    /// Maximum number of bytes, by the weigher.
     pub max_bytes: ByteSize,
     /// How long an entry lives after it was inserted.
     pub ttl: Option<Duration>,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use crate::error::MemoryResult;
 
-/// Completes a prompt. Optional everywhere: without one, every operation still
-/// works, extractively.
+/// Completes a prompt. Optional everywhere: without one, a reflection is the quoted
+/// memories, and consolidation merges only memories that say the same thing.
 ///
 /// # Behavior
 /// - Called with no lock and no database connection held.

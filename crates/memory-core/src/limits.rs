@@ -14,21 +14,21 @@ use crate::id::{EntityId, MemoryId};
 pub const MAX_CONTENT_CHARS: usize = 10_000;
 /// Longest entity name, in characters.
 pub const MAX_ENTITY_ID_CHARS: usize = 256;
-/// Most tags on a memory.
+/// Maximum number of tags on a memory.
 pub const MAX_TAGS: usize = 64;
 /// Longest tag, in characters.
 pub const MAX_TAG_CHARS: usize = 128;
-/// Most bytes of metadata, keys and values together.
+/// Maximum number of bytes of metadata, keys and values together.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 /// Longest context, in characters.
 pub const MAX_CONTEXT_CHARS: usize = 1_024;
-/// Most links of a memory: to other memories, and to involved entities each.
+/// Maximum number of links of a memory: to other memories, and to involved entities each.
 pub const MAX_LINKS: usize = 256;
 /// Longest role of an involved entity or relation to a memory, in characters.
 pub const MAX_ROLE_CHARS: usize = 128;
-/// Most memories that one list or recall returns.
+/// Maximum number of memories that one list or recall returns.
 pub const MAX_LIMIT: usize = 1_000;
-/// Most dimensions of a vector.
+/// Maximum number of dimensions of a vector.
 pub const MAX_DIMENSIONS: usize = 8_192;
 /// Longest query of a recall, in characters.
 pub const MAX_QUERY_CHARS: usize = 10_000;

@@ -16,8 +16,8 @@ use crate::tiers::LoadToken;
 /// The shortest pause after a load that failed: a store that cannot be read fails at once.
 const MIN_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Most entities whose pauses are remembered. Beyond it those that are over are dropped,
-/// and all where none is: that costs loads, and no memory.
+/// Maximum number of entities whose pauses are remembered. Beyond it those that are over are
+/// dropped, and all where none is: that costs loads, and no memory.
 const MAX_PAUSES: usize = 1_024;
 
 /// Loads one snapshot at a time in a task of its own, which goes on where the recall that

@@ -34,7 +34,7 @@ pub struct Engine {
 
 impl Engine {
     /// Starts an engine whose three caches this backend builds, with the
-    /// machine's clock, no language model, no reranker and the balanced
+    /// machine's clock, no language model, no reranker and the default
     /// configuration.
     ///
     /// ```

@@ -29,7 +29,7 @@ pub struct RecallRequest {
     /// Which memories may be recalled. Exact: see [`MemoryFilter`].
     #[serde(default)]
     pub filter: MemoryFilter,
-    /// The largest number of memories to return, 1 to [`limits::MAX_LIMIT`].
+    /// Maximum number of memories to return, 1 to [`limits::MAX_LIMIT`].
     #[serde(default = "default_limit")]
     pub limit: usize,
     /// Lowest cosine, −1 to 1, of a returned memory.

@@ -115,7 +115,7 @@ pub struct ReflectAnswer<'a> {
     pub answer: Option<&'a str>,
     /// The memories that the context quotes.
     pub memories: Vec<Line<'a>>,
-    /// How many more memories match, which have no room in the context.
+    /// How many more memories match, which do not fit into the context.
     pub omitted: usize,
     /// Memories that could not be compared by similarity.
     pub without_vectors: u64,

@@ -61,7 +61,7 @@ pub enum Precision {
     /// block by block when they are multiplied. A vector does not depend on the
     /// other texts of its batch. On 2,080 turns of real conversations with the
     /// default model, the cosine to [`Full`](Self::Full) is 0.9988 on average and
-    /// at least 0.9927 (docs/performance.md has the effect on recall).
+    /// at least 0.9927 (docs/performance.md says how to measure the effect on recall).
     Int8,
 }
 

@@ -28,8 +28,8 @@ use crate::sql::SqlBuilder;
 /// In an entity with fewer memories, the other retrievers find most of them.
 const MIN_MEMORIES: u32 = 2_048;
 
-/// Most bits of a memory. A question that needs more, of some two hundred different words or
-/// more, is searched for a part of its pairs.
+/// Maximum number of bits of a memory. A question that needs more, of some two hundred
+/// different words or more, is searched for a part of its pairs.
 const MAX_MARKS: usize = 256;
 
 /// Texts that are in memory at a time: some hundred kilobytes of short ones, at most 40 MB.

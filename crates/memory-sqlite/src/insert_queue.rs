@@ -19,7 +19,7 @@ use crate::own_commits::Origin;
 use crate::transaction::{Session, Transaction};
 use crate::writer::{Committed, Writer};
 
-/// Most memories of a shared transaction: beyond it a flush to disk is a small
+/// Maximum number of memories of a shared transaction: beyond it a flush to disk is a small
 /// part of the time, and each caller waits for all.
 const MAX_MEMORIES: usize = 512;
 

@@ -18,7 +18,7 @@ use crate::word_page::{self, MemoryWords};
 use crate::writer::Writer;
 use crate::{database, lexical, vector_page};
 
-/// Most pages of one transaction.
+/// Maximum number of pages of one transaction.
 const MAX_PAGES: usize = 4;
 
 /// How long a transaction has lasted when it begins no other page: writes wait for it.
@@ -27,7 +27,7 @@ const TARGET: Duration = Duration::from_millis(10);
 /// The longest pause between two transactions.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// Most bytes of the texts that are analyzed for a page.
+/// Maximum number of bytes of the texts that are analyzed for a page.
 const MAX_TEXT_BYTES: i64 = 512 * 1024;
 
 /// Makes pages, one search's at a time.

@@ -32,10 +32,10 @@ use crate::insert_rows::{InsertRows, insert_all};
 use crate::row_keys::{self, RowKeys};
 use crate::rows::{EntityRow, to_json};
 
-/// Most memories of one call: for more, its share of the time is small.
+/// Maximum number of memories of one call: for more, its share of the time is small.
 const MAX_MEMORIES: usize = 512;
 
-/// Most entities that are known, some 300 bytes each. Beyond it all are forgotten.
+/// Maximum number of entities that are known, some 300 bytes each. Beyond it all are forgotten.
 const MAX_ENTITIES: usize = 10_000;
 
 /// The rows of entities as this store left them.

@@ -39,7 +39,7 @@ const MIN_COST: u64 = 16 * 1024;
 const FIRST_COST: u64 = 32 * 1024;
 const MAX_COST: u64 = 1024 * 1024;
 
-/// Most memories of a transaction.
+/// Maximum number of memories of a transaction.
 const MAX_ROWS: u32 = 2_048;
 
 /// The pause where another process converts, and after the database was locked or full.

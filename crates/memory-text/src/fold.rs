@@ -348,7 +348,7 @@ pub(crate) fn push(word: &mut String, c: char) {
     }
 }
 
-/// Most bytes of a token; the rest of a longer one is ignored.
+/// Maximum number of bytes of a token; the rest of a longer one is ignored.
 pub(crate) const MAX_TOKEN_BYTES: usize = 128;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 /// a single letter from the beginning, which may be one of the word: see
 /// [`without_arabic_prefix`].
 pub(crate) fn arabic(word: &str) -> &str {
-    /// Fewest letters of a stem.
+    /// Minimum number of letters of a stem.
     const MIN: usize = 2;
     const ARTICLES: [&str; 7] = ["وال", "بال", "كال", "فال", "ولل", "ال", "لل"];
     /// The letter t is the ending of feminine words before a possessive.

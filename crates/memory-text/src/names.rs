@@ -154,7 +154,7 @@ fn long_stem<'a>(word: &'a str, ending: &str) -> Option<&'a str> {
     stem.chars().nth(1).is_some().then_some(stem)
 }
 
-/// Fewest characters of a name without its ending.
+/// Minimum number of characters of a name without its ending.
 const MIN_NAME: usize = 3;
 
 /// The names that a token may contain apart from itself. What is found here is compared

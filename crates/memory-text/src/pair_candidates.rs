@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use crate::{QueryTerms, word_digest};
 
-/// Most texts that are read for one search. With 2,000 of them the first ten of
+/// Maximum number of texts that are read for one search. With 2,000 of them the first ten of
 /// 100,000 memories agree with an exhaustive ranking in 94 %, with 4,000 in 96 %
 /// (docs/performance.md).
 const MAX_TEXTS: usize = 4_096;

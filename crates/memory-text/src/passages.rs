@@ -2,7 +2,7 @@
 
 use crate::fold::is_unspaced_script;
 
-/// Most words of a passage: about as many as a chunk of a model with a window of
+/// Maximum number of words of a passage: about as many as a chunk of a model with a window of
 /// 256 tokens has.
 pub const MAX_PASSAGE_WORDS: usize = 160;
 

@@ -14,11 +14,11 @@ use crate::layout::{self, KeyNames, REMOVED};
 use crate::options::ValkeyOptions;
 use crate::scripts;
 
-/// Most keys of one script: a server runs one at a time, and this many take it well
+/// Maximum number of keys of one script: a server runs one at a time, and this many take it well
 /// below a millisecond.
 const MAX_SCRIPT_KEYS: usize = 128;
 
-/// Most bytes of the values of one script, where there are several.
+/// Maximum number of bytes of the values of one script, where there are several.
 const MAX_SCRIPT_BYTES: usize = 1 << 20;
 
 /// For how much longer than puts may be late a removal is remembered.

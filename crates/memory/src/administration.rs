@@ -244,7 +244,7 @@ impl MemorySystem {
     ///
     /// For each entity it measures which index finds the target share of the nearest
     /// vectors fastest, with stored vectors as questions, and keeps none where exact
-    /// search is as fast. The report says what it did and what it won, and with
+    /// search is as fast. The report says what it did and what that gained, and with
     /// [`MaintenanceRequest::dry_run`] what it would do.
     ///
     /// Building takes minutes for each 100,000 vectors, while others read and write. A

@@ -84,6 +84,7 @@ impl MemorySystem {
     /// (nothing differs but, for example, white space, the final period, or the case
     /// of a sentence's first letter), and the summary is the longest of them,
     /// verbatim; of several, the latest.
+    ///
     /// With a language model, the memories of a group resemble its first one at
     /// least as much as the request says, and the model writes the summary; one
     /// that lacks a number, identifier, name or negation of its sources is not

@@ -95,29 +95,29 @@ pub enum AccessCounting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryConfig {
-    /// Most memories in the memory tier; the entity tier has a tenth as many
+    /// Maximum number of memories in the memory tier; the entity tier has a tenth as many
     /// entries.
     pub cache_max_capacity: u64,
     /// How long a memory or a snapshot stays in its tier.
     pub cache_ttl_seconds: u64,
     /// How long it stays there unread.
     pub cache_tti_seconds: u64,
-    /// Most vectors in the embedding tier.
+    /// Maximum number of vectors in the embedding tier.
     pub embedding_cache_capacity: u64,
     /// How long a vector stays there.
     pub embedding_cache_ttl_seconds: u64,
-    /// Most bytes in the memory tier.
+    /// Maximum number of bytes in the memory tier.
     pub memory_cache_max_bytes: ByteSize,
-    /// Most bytes in the entity tier: seven eighths for snapshots, an eighth for pages
+    /// Maximum number of bytes in the entity tier: seven eighths for snapshots, an eighth for pages
     /// of lists. An entity whose snapshot would be larger is searched in the store. A
     /// memory of 20 words with one vector of 384 dimensions takes some 1.2 KB.
     pub entity_cache_max_bytes: ByteSize,
-    /// Most bytes in the embedding tier.
+    /// Maximum number of bytes in the embedding tier.
     pub embedding_cache_max_bytes: ByteSize,
     /// How soon a read sees what others wrote. Where it is `None`, the store
     /// decides: see [`effective_consistency`](Self::effective_consistency).
     pub consistency: Option<Consistency>,
-    /// Most live memories of an entity; any number when `None`. It is
+    /// Maximum number of live memories of an entity; any number when `None`. It is
     /// exact also with concurrent writers; archived memories do not count.
     pub max_memories_per_entity: Option<u64>,
     /// What happens to a write beyond `max_memories_per_entity`.
@@ -154,7 +154,7 @@ pub struct MemoryConfig {
 }
 
 impl Default for MemoryConfig {
-    /// The balanced preset.
+    /// The preset `default`.
     fn default() -> Self {
         Self {
             cache_max_capacity: 10_000,
@@ -178,7 +178,7 @@ impl Default for MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// Most snapshots in the entity tier: a tenth of `cache_max_capacity`, at
+    /// Maximum number of snapshots in the entity tier: a tenth of `cache_max_capacity`, at
     /// least one.
     #[must_use]
     pub fn entity_cache_capacity(&self) -> u64 {

@@ -180,7 +180,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`changes_since`](Store::changes_since) generation 0, so at the cost of
     /// transferring the entity's live memories with their vectors at every
     /// call; [`MemoryError::Unsupported`](crate::MemoryError::Unsupported) for
-    /// the lexical one. Overriding it wins an index over vectors, and is what
+    /// the lexical one. Overriding it gains an index over vectors, and is what
     /// [`StoreCapabilities::lexical`] requires.
     ///
     /// # Behavior

@@ -179,7 +179,7 @@ impl AccessState {
 }
 
 impl SnapshotPage {
-    /// Most memories of a page: a store offers no more under one number.
+    /// Maximum number of memories of a page: a store offers no more under one number.
     pub const MAX_MEMORIES: usize = 128;
 
     /// A page of these memories.

@@ -14,7 +14,7 @@ pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(5);
 /// Memories, recorded since the last flush, from which on the next starts early.
 const FLUSH_AT: usize = 10_000;
 
-/// Most memories with pending counts, some 200 bytes each; accesses of further
+/// Maximum number of memories with pending counts, some 200 bytes each; accesses of further
 /// memories are not counted until the next flush.
 const MAX_PENDING: usize = 20_000;
 

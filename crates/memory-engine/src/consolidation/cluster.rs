@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use memory_core::{Memory, MemoryFilter, MemoryKind, cosine, normalize};
 
-/// Most sources of one summary: a summary links to each of them (a memory has
+/// Maximum number of sources of one summary: a summary links to each of them (a memory has
 /// at most 256 links) and one prompt quotes them all. A larger group becomes
 /// several summaries.
 pub(crate) const MAX_SOURCES: usize = 64;

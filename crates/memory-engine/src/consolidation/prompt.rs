@@ -14,10 +14,10 @@ use super::quote::{quote, quote_within};
 /// 16,000 tokens of English. A group whose memories do not fit is split.
 pub(crate) const MAX_SUMMARY_PROMPT_CHARS: usize = 64_000;
 
-/// Most characters of the instructions around the memories of a summary prompt.
+/// Maximum number of characters of the instructions around the memories of a summary prompt.
 const SUMMARY_INSTRUCTION_CHARS: usize = 1_200;
 
-/// Fewest characters to which a content is truncated rather than left out.
+/// Minimum number of characters to which a content is truncated rather than left out.
 const MIN_CONTENT_CHARS: usize = 40;
 
 /// Formats memories as lines of JSON, in the order given, in at most

@@ -19,7 +19,7 @@ use crate::recall::{RecallHit, RecallRequest};
 pub struct ReflectRequest {
     /// The question, and which memories may answer it.
     pub recall: RecallRequest,
-    /// Most characters of memories in the prompt, 1 to
+    /// Maximum number of characters of memories in the prompt, 1 to
     /// [`MAX_CONTEXT_CHARS`](Self::MAX_CONTEXT_CHARS). The rest of the prompt
     /// is the quoted question and under 2,000 characters of instructions.
     #[serde(default = "default_context_chars")]
@@ -92,7 +92,7 @@ pub struct Reflection {
     pub context: String,
     /// The memories in the context, best first.
     pub memories: Vec<RecallHit>,
-    /// How many more memories the recall found, which have no room in the context.
+    /// How many more memories the recall found, which do not fit into the context.
     pub omitted: usize,
     /// How many of the memories that match the filter could be found by their
     /// words only; as in [`RecallReport`](crate::RecallReport).
@@ -121,7 +121,7 @@ pub struct ConsolidateRequest {
     /// Without a language model it has no effect: then only memories that state
     /// the same are grouped.
     pub min_similarity: f32,
-    /// Fewest memories that are summarized; lower values count as 2.
+    /// Minimum number of memories that are summarized; lower values count as 2.
     pub min_sources: usize,
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memory_core::{EntityId, Generation};
 
-/// Most entities remembered. Forgetting one costs a scan of it that finds
+/// Maximum number of entities remembered. Forgetting one costs a scan of it that finds
 /// nothing new.
 const MAX_ENTITIES: usize = 10_000;
 

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! `R` is called the blend: a memory's own match, on a scale that depends on the
-//! other memories. What compares recalls with each other is the relevance, which
-//! has a formula of its own: [`Explanation::relevance`].
+//! other memories. What is comparable across recalls is the relevance, which has a
+//! formula of its own: [`Explanation::relevance`].
 //!
 //! What `share(i)` is, and why a maximum and no sum: [`lending`]. The formula and
 //! its weights were found by trying each part on three data sets of different
@@ -82,7 +82,7 @@ pub(crate) use store_candidates::StoreCandidates;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ranking {
-    /// Weight of the dense retriever: the cosine between query and memory.
+    /// Weight of the dense retriever: the cosine between question and memory.
     pub similarity: f32,
     /// What a memory's cosine loses for the number of its chunks `n`, 0 to 1:
     /// `chunk_discount · ln(n)`. The best of many chunks is higher by chance.
@@ -93,8 +93,8 @@ pub struct Ranking {
     /// tells "not allergic" from "allergic", and knows the order of words.
     pub pairs: f32,
     /// How much of the weight of `similarity` moves to `lexical` for the share of
-    /// the query's tokens that the model does not know, 0 to 1: with 1, all of
-    /// it for a query in a script that the model cannot read.
+    /// the question's tokens that the model does not know, 0 to 1: with 1, all of
+    /// it for a question in a script that the model cannot read.
     pub unknown: f32,
     /// Share of a memory's blend (`R` in docs/adr/0008-ranking-formula.md) that an
     /// adjacent memory of the same context receives, and a related memory. A memory
@@ -115,14 +115,14 @@ pub struct Ranking {
     /// million: the longer a memory, the more it speaks for itself. 0 gives all
     /// memories the same share.
     pub neighbor_words: f32,
-    /// Weight of a mention: whether the query contains one of the memory's
+    /// Weight of a mention: whether the question contains one of the memory's
     /// tags, metadata values or participants. Normalized like a retriever, so
     /// that a rare label counts more, but at most three deviations.
     pub mention: f32,
-    /// Weight of the closeness to a date that the query names, 0 to 1.5
+    /// Weight of the closeness to a date that the question names, 0 to 1.5
     /// (`memory_text::dates`): it lifts memories of that time and excludes none.
     pub date: f32,
-    /// Weight of naming a time, where the query asks when something was.
+    /// Weight of naming a time, where the question asks when something was.
     pub when: f32,
     /// Weight of the current importance (decayed, see
     /// [`memory_core::current_importance`]), capped at 1.
@@ -135,7 +135,7 @@ pub struct Ranking {
     /// Largest difference in cosine, 0 to 2, by which a newer memory may match
     /// worse and still lead an older one of the same subject, among the ten best
     /// and for memories of at most 200 bytes: of two contradicting answers the
-    /// later is more likely to be true. It must have the words of the query that
+    /// later is more likely to be true. It must have the words of the question that
     /// the older has, and differ from it in at most three words. 0 switches it
     /// off.
     pub newer: f32,
@@ -160,10 +160,10 @@ pub enum ScoreFusion {
 /// The largest weight, so that no score overflows.
 const MAX_WEIGHT: f32 = 1_000.0;
 
-/// Most words of a memory at which it receives half of a share.
+/// Maximum number of words of a memory at which it receives half of a share.
 const MAX_WORDS: f32 = 1e6;
 
-/// Most steps over which a share is lent.
+/// Maximum number of steps over which a share is lent.
 const MAX_REACH: usize = 8;
 
 impl Default for Ranking {

@@ -28,12 +28,12 @@ const MIN_LEXICAL_SHARE: f32 = 0.8;
 /// The share of words that both memories must have, of the one with more.
 const MIN_WORD_SHARE: f64 = 0.5;
 
-/// Most words of each memory that the other lacks: the value that changed, and
+/// Maximum number of words of each memory that the other lacks: the value that changed, and
 /// a word for the change. At least one, as otherwise nothing changed, unless one of the
 /// memories negates.
 const MAX_OWN_WORDS: usize = 3;
 
-/// Fewest words of each memory: fewer tell no subject.
+/// Minimum number of words of each memory: fewer tell no subject.
 const MIN_WORDS: usize = 2;
 
 /// Longest memory that is compared, in bytes: a statement or two. Long texts

@@ -3,8 +3,8 @@
 //! A score orders the results of one recall; its z-scores depend on what else the
 //! entity remembers. The relevance depends on the question and the memory alone,
 //! with one exception ([`RelevanceInputs::names_others`]), and on no weight of the
-//! ranking, so that it compares recalls, entities of any size, and means something
-//! for an entity of one memory. It is a logistic regression:
+//! ranking, so that it is comparable across recalls and entities of any size, and
+//! means something for an entity of one memory. It is a logistic regression:
 //!
 //! ```text
 //! x = intercept

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Shorter lists are not kept: the allocator reuses their memory by itself.
 const MIN_LEN: usize = 16_384;
 
-/// Most bytes of lists that no search uses: those of a search of 1,000,000 memories, or of
-/// some searches of 100,000 at once.
+/// Maximum number of bytes of lists that no search uses: those of a search of 1,000,000
+/// memories, or of some searches of 100,000 at once.
 const MAX_SPARE_BYTES: usize = 32 << 20;
 
 /// Lists that no search uses.

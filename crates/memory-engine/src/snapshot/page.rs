@@ -26,7 +26,7 @@ use super::analysis::AnalyzedMemory;
 use super::digest::Digest;
 use super::packed_memory::PackedMemory;
 
-/// Most memories of a page: its lists know them by one byte.
+/// Maximum number of memories of a page: its lists know them by one byte.
 pub(super) const PAGE_MEMORIES: usize = SnapshotPage::MAX_MEMORIES;
 
 /// Makes the page of at most [`PAGE_MEMORIES`] memories.

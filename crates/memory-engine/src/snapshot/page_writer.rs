@@ -11,8 +11,8 @@ use tracing::{Instrument, debug_span};
 /// wait for some milliseconds.
 const BATCH: usize = 8;
 
-/// Most bytes of pages that are written at once, where one page is not larger: of long texts
-/// or many dimensions, pages are larger.
+/// Maximum number of bytes of pages that are written at once, where one page is not larger: of
+/// long texts or many dimensions, pages are larger.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// The pages that a load made of memories that it read at `read_at`.

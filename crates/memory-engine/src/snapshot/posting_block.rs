@@ -22,10 +22,10 @@ use super::bit_packing::{LANES, Row, add_up, pack, packed_rows, unpack, width_of
 /// A key, and a number of what has it.
 pub(super) type Entry = (u64, u32);
 
-/// Most entries of a unit: a lookup unpacks one or two of them.
+/// Maximum number of entries of a unit: a lookup unpacks one or two of them.
 const UNIT: usize = 128;
 
-/// Most entries of a block: a version copies the pointers of all blocks, and a write
+/// Maximum number of entries of a block: a version copies the pointers of all blocks, and a write
 /// copies the blocks that it changes.
 pub(super) const MAX_BLOCK: usize = 4 * UNIT;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::block_vec::block_bytes;
 
-/// Most entries of a block: a full one is divided in two. A write copies the blocks that
-/// it changes, and a version the pointers of all blocks.
+/// Maximum number of entries of a block: a full one is divided in two. A write copies the
+/// blocks that it changes, and a version the pointers of all blocks.
 const MAX_BLOCK: usize = 512;
 
 /// A sorted list of which cloning shares every block, and a change copies the

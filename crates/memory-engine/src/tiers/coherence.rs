@@ -37,7 +37,7 @@ const STRIPES: usize = if cfg!(test) { 1 } else { 64 };
 /// milliseconds, so there are more of them: 32 KiB.
 const PENDING_COUNTERS: usize = if cfg!(test) { 1 } else { 4_096 };
 
-/// Most entities whose generations a stripe remembers, so that memory use does
+/// Maximum number of entities whose generations a stripe remembers, so that memory use does
 /// not grow with the number of entities ever seen.
 const MAX_GENERATIONS: usize = 1_024;
 

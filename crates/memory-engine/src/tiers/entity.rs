@@ -23,9 +23,9 @@ pub(crate) struct EntityTier {
     pub(crate) loads: SingleFlight<(LoadToken, EntityId), LoadedSnapshot>,
     pub(crate) pages: Pages,
     pub(crate) counters: TierCounters,
-    /// Most bytes of a snapshot: those of all snapshots.
+    /// Maximum number of bytes of a snapshot: those of all snapshots.
     max_bytes: u64,
-    /// Most snapshots.
+    /// Maximum number of snapshots.
     max_entries: u64,
     too_large: TooLarge,
     precision: VectorPrecision,
@@ -102,7 +102,7 @@ struct TooLarge {
 }
 
 impl TooLarge {
-    /// Most entities: an eighth of a mebibyte.
+    /// Maximum number of entities: an eighth of a mebibyte.
     const MAX_ENTITIES: usize = 4_096;
 
     fn record(&self, snapshot: &EntitySnapshot) {

@@ -58,7 +58,7 @@ pub(crate) struct CommittedWrite {
 /// holds.
 const ADMISSION_FACTOR: u64 = 4;
 
-/// Most entities that the admission filter remembers, whatever the entity tier
+/// Maximum number of entities that the admission filter remembers, whatever the entity tier
 /// holds: half a mebibyte.
 const ADMISSION_MAX: u64 = 65_536;
 

@@ -137,9 +137,9 @@ fn date_before_time(chain: &str) -> Option<&str> {
 /// Adds what is also written as one word, as that: `e-mail`, `node.js`, `U.S.A.`, `foo_bar`,
 /// `COVID-19`.
 fn add_word(chain: &str, forms: &Forms, each: &mut impl FnMut(&str)) {
-    /// Most parts: more are mostly a sentence.
+    /// Maximum number of parts: more are mostly a sentence.
     const MAX_PARTS: usize = 4;
-    /// Most bytes of the word.
+    /// Maximum number of bytes of the word.
     const MAX_BYTES: usize = 40;
     let Some(separator) = chain.chars().find(|c| is_separator(*c)) else {
         return;

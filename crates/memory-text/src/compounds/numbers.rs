@@ -5,7 +5,7 @@ use super::{COMPOUND_JOINER, JOINER};
 /// Numbers with separators between thousands, without them: `1,000`, `1.000`, `1 000` and
 /// `1'000` are also the word 1000; and those with a decimal comma as with a point.
 pub(super) fn for_each_grouped(text: &str, each: &mut impl FnMut(&str)) {
-    /// Most digits: more are no number that somebody groups in two ways.
+    /// Maximum number of digits: more are no number that somebody groups in two ways.
     const MAX_DIGITS: usize = 40;
     let bytes = text.as_bytes();
     let digits_at = |start: usize| {

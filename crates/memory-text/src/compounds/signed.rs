@@ -2,7 +2,7 @@
 
 use super::{COMPOUND_JOINER, PLUS_PLUS, SHARP};
 
-/// Most letters of a name that ends with signs, such as `Notepad++`.
+/// Maximum number of letters of a name that ends with signs, such as `Notepad++`.
 const MAX_SIGNED: usize = 12;
 
 /// Words that end with `#` or `++`, and those that begin with a point. With a single

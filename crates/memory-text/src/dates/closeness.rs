@@ -8,7 +8,7 @@ use super::{DatePrecision, NamedDate};
 /// year. A finer date says more.
 ///
 /// Day, month and year, and the constants below, are those of the measurement
-/// in docs/performance.md; week and season are between their neighbors.
+/// in docs/quality.md; week and season are between their neighbors.
 const DAY: f32 = 1.5;
 const WEEK: f32 = 1.25;
 const MONTH: f32 = 1.0;

@@ -29,10 +29,10 @@ pub(super) enum TokenKind {
     Mark(char),
 }
 
-/// Most digits of a number whose value matters: a year has four.
+/// Maximum number of digits of a number whose value matters: a year has four.
 const MAX_DIGITS: usize = 8;
 
-/// Most bytes of a word that a table can list, in any case.
+/// Maximum number of bytes of a word that a table can list, in any case.
 const MAX_WORD_BYTES: usize = 32;
 
 /// The tokens of a text, words looked up in a language's table.

@@ -17,15 +17,15 @@ use super::{BLOCK_ROWS, Block, Vectors};
 use crate::snapshot::buffer::Buffer;
 use crate::snapshot::threads::processors;
 
-/// Fewest rows of which a second thread scans some: to start it takes as long as to scan
+/// Minimum number of rows of which a second thread scans some: to start it takes as long as to scan
 /// a few thousand rows.
 const MIN_ROWS: usize = 40_000;
 
-/// Fewest rows of which the levels are scanned. Those of fewer rows are scanned as fast by
-/// their codes, which do not have to be fetched from main memory.
+/// Minimum number of rows of which the levels are scanned. Those of fewer rows are scanned as
+/// fast by their codes, which do not have to be fetched from main memory.
 pub(super) const MIN_LEVELS: usize = 200_000;
 
-/// Fewest dimensions of which levels say enough.
+/// Minimum number of dimensions of which levels say enough.
 pub(super) const MIN_DIMENSIONS: usize = 128;
 
 /// Blocks that a thread scans at a time: few, since a part that the second thread has not

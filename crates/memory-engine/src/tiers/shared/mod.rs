@@ -27,11 +27,11 @@ pub const DEFAULT_SHARED_CACHE_BUDGET: Duration = Duration::from_millis(5);
 /// How long what no caller waits for may take: probes and puts.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Most keys of one call, which stays well within the budget with vectors of 1,000
+/// Maximum number of keys of one call, which stays well within the budget with vectors of 1,000
 /// dimensions. A larger batch is several calls, and ends with the first that fails.
 const MAX_KEYS: usize = 64;
 
-/// Most puts at the same time; others are not written.
+/// Maximum number of puts at the same time; others are not written.
 const MAX_PUTS: u32 = 32;
 
 /// How long closing waits for puts and removals.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use memory_core::{SharedGroup, SharedKey};
 
-/// Most keys that are remembered one by one; beyond them, their groups are.
+/// Maximum number of keys that are remembered one by one; beyond them, their groups are.
 const MAX_KEYS: usize = 10_000;
 
 /// What is to be removed: single keys, and whole groups.

@@ -20,7 +20,7 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Memories of one insert while the file is made.
 pub(super) const BATCH: u64 = 1_000;
 
-/// Most memories of a write of a child.
+/// Maximum number of memories of a write of a child.
 pub(super) const MAX_RETAINED: u64 = 20;
 
 /// A number without a common factor with the number of memories, so that memories are
