@@ -42,7 +42,7 @@ pub(crate) enum Action {
         #[arg(last = true)]
         extra: Vec<OsString>,
     },
-    /// Run a command with a private server, and stop the server afterwards
+    /// Run a command with a private server, and stop the server afterward
     Run {
         /// The command; MEMORY_TEST_PG is set to the server's URL
         #[arg(last = true, required = true)]
@@ -65,7 +65,7 @@ pub(crate) fn run(action: Action) -> Result<(), TaskError> {
 }
 
 /// Runs a command with [`URL_ENV`] set: to the value of `DATABASE_URL`, or to a
-/// private server that is stopped afterwards, even if the command fails.
+/// private server that is stopped afterward, even if the command fails.
 pub(crate) fn with_server(command: &mut Command) -> Result<(), TaskError> {
     with_server_and_limit(command, Duration::MAX)
 }

@@ -337,7 +337,7 @@ systems! {
         /// The memories that a memory links to, then those that link to it.
         fn related(entity: String, id: Id) => related(entity, id);
 
-        /// Replaces each group of memories that say the same by one summary.
+        /// Replaces each group of memories that say the same thing by one summary.
         #[pyo3(signature = (entity, *, filter=None, min_similarity=None, min_sources=2))]
         fn consolidate(
             entity: String,

@@ -55,8 +55,8 @@ impl MemorySystem {
         .await
     }
 
-    /// Replaces each group of memories that say the same by one summary, with
-    /// the defaults of [`ConsolidateRequest`].
+    /// Replaces each group of memories that say the same thing by one summary,
+    /// with the defaults of [`ConsolidateRequest`].
     ///
     #[doc = example!()]
     /// memory.retain("mira", MemoryKind::Experience, "Tam sold me a lame horse.").await?;
@@ -76,8 +76,8 @@ impl MemorySystem {
             .await
     }
 
-    /// Replaces each group of memories that say the same, among the entity's live
-    /// experiences and observations, by one summary. The guide describes how
+    /// Replaces each group of memories that say the same thing, among the entity's
+    /// live experiences and observations, by one summary. The guide describes how
     /// groups are formed and what a summary inherits.
     ///
     /// Without a language model only memories that say the same thing are grouped

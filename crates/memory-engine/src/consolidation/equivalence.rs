@@ -1,6 +1,6 @@
-//! Grouping of memories that state the same, without a language model.
+//! Grouping of memories that say the same thing, without a language model.
 //!
-//! Two memories state the same only if nothing that could carry a fact differs:
+//! Two memories say the same thing only if nothing that could carry a fact differs:
 //! the same words in the same order, numbers, signs, names, negation, question
 //! marks, quotes and symbols included, and the same kind, episode, participants
 //! and metadata. Everything else stays live. What may differ is white space, the
@@ -47,7 +47,7 @@ impl<'a> GroupKey<'a> {
     }
 }
 
-/// Groups of at least `min_size` memories that state the same, each group
+/// Groups of at least `min_size` memories that say the same thing, each group
 /// oldest first and with the content of its summary. O(memories).
 pub(crate) fn group_equal_statements(
     memories: Vec<Arc<Memory>>,
@@ -108,8 +108,8 @@ fn group_of_equals(sources: &[&Arc<Memory>]) -> Group {
     }
 }
 
-/// The content that stands for all of these memories, where they state the
-/// same.
+/// The content that represents all of these memories, where they say the same
+/// thing.
 pub(super) fn common_content(memories: &[Arc<Memory>]) -> Option<String> {
     let all = group_equal_statements(memories.to_vec(), &MemoryFilter::new(), memories.len());
     all.into_iter().next()?.content

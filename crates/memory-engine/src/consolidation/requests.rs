@@ -132,7 +132,7 @@ impl ConsolidateRequest {
     /// to 0.99, the others at 0.54, 0.77 and 0.87 to 0.89), of 10 pairs that
     /// share a frame and state different things ("… leaves at dawn", "… leaves at
     /// dusk") none does, the highest at 0.895. Of 155,000 pairs of turns in two
-    /// LoCoMo conversations 18 lie above it, all of which state the same twice;
+    /// LoCoMo conversations 18 lie above it, all of which say the same thing twice;
     /// above 0.85 there are 79, not all of which do.
     pub const DEFAULT_SIMILARITY: f32 = 0.9;
 

@@ -65,7 +65,7 @@ pub(crate) fn created_at(memory: &Memory) -> DateTime<Utc> {
 /// Near-duplicate memories, oldest first; at least one.
 pub(crate) struct Group {
     pub(crate) sources: Vec<Arc<Memory>>,
-    /// The content of the summary where all sources state the same; otherwise a
+    /// The content of the summary where all sources say the same thing; otherwise a
     /// language model has to write it.
     pub(crate) content: Option<String>,
 }

@@ -190,7 +190,7 @@ class MemorySystem:
         min_similarity: float | None = None,
         min_sources: int = 2,
     ) -> ConsolidationReport:
-        """Replaces each group of memories that say the same by one summary."""
+        """Replaces each group of memories that say the same thing by one summary."""
     def auto_consolidate_if_needed(self, entity: str) -> ConsolidationReport | None:
         """Consolidates if enough is new since the last time; `None` otherwise."""
     def undo_consolidation(self, entity: str, summary: AnyId) -> list[UUID]:
@@ -398,7 +398,7 @@ class AsyncMemorySystem:
         min_similarity: float | None = None,
         min_sources: int = 2,
     ) -> ConsolidationReport:
-        """Replaces each group of memories that say the same by one summary."""
+        """Replaces each group of memories that say the same thing by one summary."""
     async def auto_consolidate_if_needed(
         self, entity: str
     ) -> ConsolidationReport | None:

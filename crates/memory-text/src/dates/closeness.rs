@@ -16,7 +16,7 @@ const SEASON: f32 = 0.75;
 const YEAR: f32 = 0.5;
 
 /// Share of that value for a memory before the named day or week, where it
-/// begins: people rather tell afterwards.
+/// begins: people rather tell afterward.
 const BEFORE: f32 = 0.2;
 
 /// Days over which the value of a day or week decays to 1/e.

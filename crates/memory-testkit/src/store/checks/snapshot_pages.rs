@@ -143,7 +143,7 @@ pub async fn end_with_their_memories(context: &CheckContext) -> CheckResult {
 }
 
 /// Vectors that are removed leave the page that they were in, although that changes no
-/// generation, and no page of what was read before is kept afterwards.
+/// generation, and no page of what was read before is kept afterward.
 pub async fn end_with_the_vectors_of_their_memories(context: &CheckContext) -> CheckResult {
     let (mira, _) = populate(context).await?;
     let state = read(context, &mira, FORMAT).await?;
