@@ -182,7 +182,10 @@ impl LevelQuery {
     /// Estimates the dot product with each row. `estimates` has room for as many as there
     /// are rows, which have the dimensions of the query. The result is the same on every
     /// processor. O(rows · dimensions).
-    #[expect(clippy::cast_precision_loss, reason = "sums of a few thousand times 21")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "sums of a few thousand times 21"
+    )]
     pub fn estimate(&self, rows: &LevelRows, estimates: &mut [f32]) {
         let groups = rows.words.chunks_exact(self.planes.len().max(1));
         let outputs = estimates.chunks_mut(LANES).zip(rows.factors.chunks(LANES));
