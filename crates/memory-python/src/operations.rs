@@ -126,7 +126,8 @@ pub(crate) async fn delete_memory(
     entity: String,
     id: Id,
 ) -> MemoryResult<Nothing> {
-    system.delete_memory(entity, id.0).await.map(Nothing::from)
+    let deleted = system.delete_memory(entity, id.0).await;
+    deleted.map(|_| Nothing::from(()))
 }
 
 pub(crate) async fn forget(system: MemorySystem, entity: String, id: Id) -> MemoryResult<Vec<Id>> {

@@ -407,7 +407,8 @@ impl MemorySystem {
     /// If it is a summary, its sources are live again, as by
     /// [`undo_consolidation`](Self::undo_consolidation). If it is archived, the
     /// summaries above it, which may contain what it said, are removed as well.
-    /// [`forget`](Self::forget) also removes the sources of a summary.
+    /// [`forget`](Self::forget) also removes the sources of a summary. Returns the ids of all
+    /// that was removed.
     ///
     #[doc = example!()]
     /// let id = memory.retain("mira", MemoryKind::Opinion, "Tam is a cheat.").await?;
@@ -422,7 +423,7 @@ impl MemorySystem {
         &self,
         entity: impl Into<EntityId>,
         id: MemoryId,
-    ) -> MemoryResult<()> {
+    ) -> MemoryResult<Vec<MemoryId>> {
         observe(
             Operation::DeleteMemory,
             self.engine.delete_memory(&entity.into(), &id),

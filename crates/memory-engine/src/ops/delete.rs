@@ -13,14 +13,19 @@ use crate::writer::Committed;
 impl Engine {
     /// Deletes this memory. Where it is a summary, its sources are live again;
     /// where it is a source, the summaries above it are deleted as well (what
-    /// they say may be from it), and their other sources are live again.
-    pub async fn delete_memory(&self, entity: &EntityId, id: &MemoryId) -> MemoryResult<()> {
+    /// they say may be from it), and their other sources are live again. Returns the ids of
+    /// all that was removed.
+    pub async fn delete_memory(
+        &self,
+        entity: &EntityId,
+        id: &MemoryId,
+    ) -> MemoryResult<Vec<MemoryId>> {
         let store = &*self.inner.store;
         let memory = stored_memory(store, entity, id).await?;
         let mut removed = summaries_above(store, entity, &memory).await?;
         removed.push(memory);
-        self.inner.remove(entity, vec![*id], removed).await?;
-        Ok(())
+        let outcome = self.inner.remove(entity, vec![*id], removed).await?;
+        Ok(outcome.removed)
     }
 }
 

@@ -87,6 +87,22 @@ async fn deleting_a_summary_restores_its_sources() {
 }
 
 #[tokio::test]
+async fn deleting_names_all_that_was_removed() {
+    let b = fixture();
+    let (ids, top) = two_levels(&b).await;
+    let low = b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
+    let gone = b.engine.delete_memory(&mira(), &ids[0]).await.unwrap();
+    let sorted = |mut ids: Vec<_>| {
+        ids.sort_unstable();
+        ids
+    };
+    let expected = vec![ids[0], top, low.archived_by.unwrap()];
+    assert_eq!(sorted(gone), sorted(expected));
+    let gone = b.engine.delete_memory(&mira(), &ids[1]).await.unwrap();
+    assert_eq!(gone, [ids[1]]);
+}
+
+#[tokio::test]
 async fn altering_content_removes_the_old_vector() {
     let b = fixture();
     let ids = b.retain(vec![item(SECRET)]).await;

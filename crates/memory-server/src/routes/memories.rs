@@ -339,7 +339,7 @@ pub(super) async fn forget(
     let owner = entity.id.clone();
     let forgetting = entity.write(id, |memory| async move {
         match query.keep_sources {
-            true => memory.delete_memory(owner, id).await.map(|()| vec![id]),
+            true => memory.delete_memory(owner, id).await,
             false => memory.forget(owner, id).await,
         }
     });

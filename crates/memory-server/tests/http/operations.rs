@@ -301,6 +301,15 @@ async fn a_summary_is_forgotten_without_its_sources() {
         (&stats.ok(200)["memories"], &stats.body["archived"]),
         (&2.into(), &0.into())
     );
+    // What a source is part of goes with it.
+    let done = server.post("/v1/entities/mira/consolidate", "").await;
+    let summary = &done.ok(200)["summaries"][0];
+    let source = summary["sources"][0].as_str().expect("a source");
+    let forgotten = format!("{MEMORIES}/{source}?keep_sources=true");
+    let gone = server.send("DELETE", &forgotten, "").await;
+    let gone = gone.ok(200)["gone"].as_array().expect("a list").clone();
+    assert_eq!(gone.len(), 2);
+    assert!(gone.contains(&summary["id"]) && gone.contains(&source.into()));
     let refused = server
         .send("DELETE", &format!("{path}?keep_sources=perhaps"), "")
         .await;

@@ -171,7 +171,9 @@ impl Child {
                     let items = ids.into_iter().map(item);
                     engine.retain_batch(items.collect()).await?;
                 }
-                KilledWrite::Forget(id) => engine.delete_memory(&entity(), &id).await?,
+                KilledWrite::Forget(id) => {
+                    engine.delete_memory(&entity(), &id).await?;
+                }
             }
             print(format_args!("{WRITTEN}{number}"))?;
         }
