@@ -447,7 +447,7 @@ async fn a_cancelled_removal_leaves_no_vector_of_its_text() {
     let items = ["delete this", "forget this", "alter this"].map(item);
     let ids = b.engine.retain_batch(items.to_vec()).await.unwrap();
     let calls: [BoxFuture<'_, MemoryResult<()>>; 3] = [
-        async { b.engine.delete_memory(&mira(), &ids[0]).await }.boxed(),
+        async { b.engine.delete_memory(&mira(), &ids[0]).await.map(drop) }.boxed(),
         async { b.engine.forget(&mira(), &ids[1]).await.map(drop) }.boxed(),
         async {
             let patch = MemoryPatch::new().content("altered");
