@@ -69,7 +69,9 @@ async fn write(arguments: &str) {
             let content = "The ferry runs again.";
             memory.retain("mira", kind, content).await.unwrap();
         }
-        "delete" => memory.delete_memory("mira", id).await.unwrap(),
+        "delete" => {
+            memory.delete_memory("mira", id).await.unwrap();
+        }
         "forget" => {
             memory.forget("mira", id).await.unwrap();
         }
