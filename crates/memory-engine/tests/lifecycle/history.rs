@@ -135,6 +135,37 @@ async fn an_entity_without_a_snapshot_has_the_same_earlier_state() {
     assert!(sources.contains(&best.memory.id) && best.similarity > Some(0.5));
 }
 
+/// What surrounds the best of what the store finds, too.
+#[tokio::test]
+async fn no_later_summary_is_a_neighbor_at_an_earlier_moment() {
+    let config = MemoryConfig {
+        entity_cache_max_bytes: ByteSize(0),
+        ..MemoryConfig::default()
+    };
+    let b = fixture_with(config, None);
+    let about = |content: &str, day| {
+        let item = item(content).with_context("the market");
+        item.with_timestamp(days_ago(day))
+    };
+    let memories = vec![
+        about("Tam sold me a lame horse", 9),
+        about("Tam sold me a lame horse", 8),
+        about("the day was dry", 7),
+    ];
+    b.retain(memories).await;
+    let request = ConsolidateRequest::new();
+    let report = b.engine.consolidate(&mira(), &request).await.unwrap();
+    assert_eq!(report.summaries.len(), 1);
+    let before = days_ago(1);
+    assert_eq!(listed(&b, before, 3).await.len(), 3);
+    for question in ["lame horse", "dry day"] {
+        let request = RecallRequest::new(question).limit(100).as_of(before);
+        let hits = b.engine.recall(&mira(), &request).await.unwrap();
+        let ids = hits.iter().map(|hit| hit.memory.id);
+        assert_eq!(sorted(ids), sorted(listed(&b, before, 3).await));
+    }
+}
+
 /// The store would find what is live today: such a recall waits for the load.
 #[tokio::test]
 async fn an_earlier_state_of_a_large_entity_is_that_of_a_snapshot() {
@@ -301,8 +332,9 @@ async fn an_earlier_state_is_one_state() {
     let same = (4..7).map(|day| item("Tam sold me a lame horse").with_timestamp(days_ago(day)));
     let sources = sorted(b.retain(same.collect()).await);
     let moment = days_ago(1);
-    for _ in 0..2 {
-        for is_list in [true, false] {
+    for is_list in [true, false] {
+        // A consolidation, and its undo.
+        for _ in 0..2 {
             recalled(&b, moment).await;
             let (other, changed) = (Arc::clone(&other), Arc::new(AtomicBool::new(false)));
             let is_done = Arc::clone(&changed);
