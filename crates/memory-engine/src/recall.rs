@@ -322,11 +322,30 @@ impl Query {
             unknown_share: embedded.unknown_share,
             words: memory_text::word_digests(text).words,
             asks_when,
-            dates: dates::named_dates(text, now),
+            dates: distinct_dates(text, now),
             tokens: memory_text::question_tokens(text, terms.languages()),
             terms,
         }
     }
+}
+
+/// The dates of a question that count: every memory is compared with each of them.
+const MAX_DATES: usize = 16;
+
+/// The first distinct dates that a text names.
+fn distinct_dates(text: &str, now: DateTime<Utc>) -> Vec<NamedDate> {
+    let mut distinct: Vec<NamedDate> = Vec::new();
+    for date in dates::named_dates(text, now) {
+        if distinct.len() == MAX_DATES {
+            break;
+        }
+        let is_known =
+            |known: &NamedDate| (known.precision, &known.period) == (date.precision, &date.period);
+        if !distinct.iter().any(is_known) {
+            distinct.push(date);
+        }
+    }
+    distinct
 }
 
 impl From<&RecallRequest> for RecallRequest {

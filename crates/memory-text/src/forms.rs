@@ -1,12 +1,13 @@
 //! The forms of a word under which it is indexed and searched for.
 
 use memory_core::Language;
-use rust_stemmers::{Algorithm, Stemmer};
+use rust_stemmers::Algorithm;
 
 use crate::fold::{fold, fold_sequences, normalize, push};
 use crate::korean::{is_hangul, verb_stem, without_ending, without_particle};
 use crate::language::{algorithm, detect_language};
 use crate::light_stems::{self, without_arabic_prefix};
+use crate::stemmer::Stemmer;
 use crate::stop_words::{has_topic_in, is_contracted_letter, is_contraction, is_stop_word};
 
 /// A word of a text.

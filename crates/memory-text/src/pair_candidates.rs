@@ -155,7 +155,7 @@ pub struct TextsWithPairs<K> {
     terms: QueryTerms,
     read: usize,
     /// Those that contain one, with the indices of all that they contain.
-    found: Vec<(K, Vec<u32>)>,
+    found: Vec<(K, Vec<usize>)>,
 }
 
 impl<K: Ord> TextsWithPairs<K> {
@@ -172,9 +172,8 @@ impl<K: Ord> TextsWithPairs<K> {
     /// Reads a text, which takes as long as analyzing it.
     pub fn read(&mut self, key: K, text: &str) {
         self.read += 1;
-        let counts = (0u32..).zip(self.terms.count(text).pairs);
-        let contained = counts.filter(|(_, count)| *count > 0);
-        let contained: Vec<u32> = contained.map(|(pair, _)| pair).collect();
+        let counts = self.terms.count(text).pairs.into_iter();
+        let contained: Vec<usize> = counts.map(|(pair, _)| pair).collect();
         if !contained.is_empty() {
             self.found.push((key, contained));
         }
@@ -190,11 +189,11 @@ impl<K: Ord> TextsWithPairs<K> {
     pub fn rarest(self, limit: usize) -> Vec<K> {
         let mut containing = vec![0usize; self.terms.pairs().len()];
         for pair in self.found.iter().flat_map(|(_, pairs)| pairs) {
-            containing[*pair as usize] += 1;
+            containing[*pair] += 1;
         }
         let idf = |count: usize| (self.read as f32 / count.max(1) as f32).ln_1p();
         let idf: Vec<f32> = containing.into_iter().map(idf).collect();
-        let score = |pairs: &[u32]| -> f32 { pairs.iter().map(|pair| idf[*pair as usize]).sum() };
+        let score = |pairs: &[usize]| -> f32 { pairs.iter().map(|pair| idf[*pair]).sum() };
         let found = self.found.into_iter();
         let mut scored: Vec<(f32, K)> = found.map(|(key, it)| (score(&it), key)).collect();
         scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));

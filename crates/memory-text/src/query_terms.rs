@@ -1,6 +1,5 @@
 //! Counting the terms of a query in texts.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use memory_core::Language;
@@ -8,6 +7,7 @@ use memory_core::Language;
 use crate::analysis::{PairBuilder, WordPair, word_digest};
 use crate::compounds::for_each_compound;
 use crate::dates::has_time_word;
+use crate::distinct::Distinct;
 use crate::fold::normalize;
 use crate::forms::{Forms, Word};
 use crate::passages::{count_words, passages};
@@ -21,8 +21,8 @@ use crate::unspaced;
 /// fraction of its time: of English words, only those that begin like one of the
 /// query's are stemmed, and nothing is kept of the others.
 pub struct QueryTerms {
-    stems: Vec<String>,
-    pairs: Vec<WordPair>,
+    stems: Distinct<String>,
+    pairs: Distinct<WordPair>,
     /// The digests of the two words of each pair.
     pair_words: Vec<(u64, u64)>,
     /// Whether the stem of a word may be one of the query's words, by its beginning.
@@ -38,8 +38,12 @@ pub struct QueryTerms {
 pub struct TermCounts {
     /// For each of the text's [`passages`].
     pub passages: Vec<PassageCounts>,
-    /// How often each of the query's pairs occurs.
-    pub pairs: Vec<u32>,
+    /// How often each of the query's pairs occurs, of those that do.
+    pub pairs: Vec<TermCount>,
+    /// How many distinct stems and compounds the query has.
+    pub query_stems: usize,
+    /// How many distinct pairs the query has.
+    pub query_pairs: usize,
     /// The number of pairs of adjacent words in the text.
     pub pair_count: u32,
     /// The text's number of [words](count_words).
@@ -49,11 +53,15 @@ pub struct TermCounts {
     pub has_time: bool,
 }
 
+/// A term's index among those of the query, and how often it occurs. Lists are in the order
+/// of the index.
+pub type TermCount = (usize, u32);
+
 /// How often the terms of a query occur in one passage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassageCounts {
-    /// How often each of the query's stems and compounds occurs.
-    pub counts: Vec<u32>,
+    /// How often each of the query's stems and compounds occurs, of those that do.
+    pub counts: Vec<TermCount>,
     /// The number of stems and compounds in the passage.
     pub length: u32,
 }
@@ -66,20 +74,18 @@ impl TermCounts {
     /// is among other texts: it is comparable between collections.
     #[must_use]
     pub fn stem_share(&self) -> f32 {
-        let Some(first) = self.passages.first() else {
-            return 0.0;
-        };
-        let all = first.counts.len();
-        let is_found = |index: &usize| self.passages.iter().any(|it| it.counts[*index] > 0);
-        share((0..all).filter(is_found).count(), all)
+        let counts = self.passages.iter().flat_map(|passage| &passage.counts);
+        let mut found: Vec<usize> = counts.map(|(index, _)| *index).collect();
+        found.sort_unstable();
+        found.dedup();
+        share(found.len(), self.query_stems)
     }
 
     /// The share of the query's distinct pairs of words that the text has, 0 to 1; 0
     /// of a query without any.
     #[must_use]
     pub fn pair_share(&self) -> f32 {
-        let found = self.pairs.iter().filter(|count| **count > 0);
-        share(found.count(), self.pairs.len())
+        share(self.pairs.len(), self.query_pairs)
     }
 }
 
@@ -93,11 +99,9 @@ impl QueryTerms {
     /// and whether texts are searched for times as well.
     #[must_use]
     pub fn new(query: &str, language: Option<Language>, with_time: bool) -> Self {
-        let mut stems: Vec<String> = Vec::new();
+        let mut stems = Distinct::default();
         let mut add_stem = |stem: &str| {
-            if !stems.iter().any(|known| known == stem) {
-                stems.push(stem.to_owned());
-            }
+            stems.add(stem);
         };
         let mut pairs = PairBuilder::with_words();
         let mut may_match = MayMatch::default();
@@ -119,17 +123,17 @@ impl QueryTerms {
             }
         });
         for_each_compound(&text, &forms, &mut add_stem);
-        stems.iter().for_each(|stem| may_match.add(stem));
-        let mut seen = HashSet::with_capacity(pairs.pairs.len());
+        stems.terms().iter().for_each(|stem| may_match.add(stem));
         let adjacent = pairs.words.iter().zip(pairs.words.iter().skip(1));
-        let pairs = pairs.pairs.into_iter().zip(adjacent);
-        let distinct = pairs.filter(|(pair, _)| seen.insert(*pair));
-        let (pairs, pair_words) = distinct
-            .map(|(pair, (first, second))| (pair, (*first, *second)))
-            .unzip();
+        let (mut distinct, mut pair_words) = (Distinct::default(), Vec::new());
+        for (pair, (first, second)) in pairs.pairs.iter().zip(adjacent) {
+            if distinct.add(pair) {
+                pair_words.push((*first, *second));
+            }
+        }
         Self {
             stems,
-            pairs,
+            pairs: distinct,
             pair_words,
             may_match,
             language,
@@ -147,13 +151,13 @@ impl QueryTerms {
     /// The query's distinct stems and compounds, see [`stems`](crate::stems).
     #[must_use]
     pub fn stems(&self) -> &[String] {
-        &self.stems
+        self.stems.terms()
     }
 
     /// The query's distinct pairs of words, see [`pairs`](crate::pairs).
     #[must_use]
     pub fn pairs(&self) -> &[WordPair] {
-        &self.pairs
+        self.pairs.terms()
     }
 
     /// The [digests](word_digest) of the two words of each of the [pairs](Self::pairs).
@@ -167,7 +171,7 @@ impl QueryTerms {
     pub fn count(&self, text: &str) -> TermCounts {
         let mut pairs = PairCounter {
             wanted: &self.pairs,
-            counts: vec![0; self.pairs.len()],
+            found: Vec::new(),
             pair_count: 0,
             previous: None,
         };
@@ -176,7 +180,9 @@ impl QueryTerms {
         let passages = passages.map(|passage| self.count_passage(passage, &forms, &mut pairs));
         TermCounts {
             passages: passages.collect(),
-            pairs: pairs.counts,
+            pairs: counts_of(pairs.found),
+            query_stems: self.stems().len(),
+            query_pairs: self.pairs().len(),
             pair_count: pairs.pair_count,
             words: u32::try_from(count_words(text)).unwrap_or(u32::MAX),
             has_time: self.with_time && has_time_word(text),
@@ -189,13 +195,10 @@ impl QueryTerms {
         forms: &Forms,
         pairs: &mut PairCounter<'_>,
     ) -> PassageCounts {
-        let mut counts = vec![0; self.stems.len()];
-        let mut length = 0;
+        let (mut found, mut length) = (Vec::new(), 0);
         let mut count = |term: &str| {
             length += 1;
-            if let Some(index) = self.stems.iter().position(|stem| stem == term) {
-                counts[index] += 1;
-            }
+            found.extend(self.stems.position(term));
         };
         let passage = normalize(passage);
         for_each_piece(&passage, forms, |piece| match piece {
@@ -220,7 +223,10 @@ impl QueryTerms {
             }
         });
         for_each_compound(&passage, forms, &mut count);
-        PassageCounts { counts, length }
+        PassageCounts {
+            counts: counts_of(found),
+            length,
+        }
     }
 
     /// Whether a word may have a form of the query's, as far as its beginning says: the
@@ -233,8 +239,8 @@ impl QueryTerms {
 impl fmt::Debug for QueryTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueryTerms")
-            .field("stems", &self.stems.len())
-            .field("pairs", &self.pairs.len())
+            .field("stems", &self.stems().len())
+            .field("pairs", &self.pairs().len())
             .finish_non_exhaustive()
     }
 }
@@ -271,10 +277,22 @@ impl MayMatch {
     }
 }
 
+/// How often each index occurs in a list.
+fn counts_of(mut found: Vec<usize>) -> Vec<TermCount> {
+    found.sort_unstable();
+    let equal = found.chunk_by(|a, b| a == b);
+    let counts = equal.filter_map(|equal| {
+        let count = u32::try_from(equal.len()).unwrap_or(u32::MAX);
+        Some((*equal.first()?, count))
+    });
+    counts.collect()
+}
+
 /// Counts pairs of the words that are added.
 struct PairCounter<'a> {
-    wanted: &'a [WordPair],
-    counts: Vec<u32>,
+    wanted: &'a Distinct<WordPair>,
+    /// The index of each that was found.
+    found: Vec<usize>,
     pair_count: u32,
     previous: Option<PreviousWord>,
 }
@@ -290,9 +308,7 @@ impl PairCounter<'_> {
         self.pair_count += u32::from(self.previous.is_some());
         if let Some(PreviousWord::Candidate(previous)) = self.previous {
             let pair = WordPair::after(previous, stem);
-            if let Some(index) = self.wanted.iter().position(|wanted| *wanted == pair) {
-                self.counts[index] += 1;
-            }
+            self.found.extend(self.wanted.position(&pair));
         }
         self.previous = Some(PreviousWord::Candidate(word_digest(stem)));
     }
@@ -351,15 +367,17 @@ mod tests {
             let analysis = TextAnalysis::of(&text, language);
             let expected = TermCounts {
                 passages: analysis.passages.iter().map(|passage| PassageCounts {
-                    counts: terms.stems().iter().map(|stem| {
-                        passage.counts.get(stem).copied().unwrap_or(0)
+                    counts: terms.stems().iter().enumerate().filter_map(|(index, stem)| {
+                        passage.counts.get(stem).map(|count| (index, *count))
                     }).collect(),
                     length: passage.length,
                 }).collect(),
-                pairs: terms.pairs().iter().map(|pair| {
-                    let equal = analysis.pairs.iter().filter(|other| *other == pair);
-                    u32::try_from(equal.count()).unwrap()
+                pairs: terms.pairs().iter().enumerate().filter_map(|(index, pair)| {
+                    let equal = analysis.pairs.iter().filter(|other| *other == pair).count();
+                    (equal > 0).then(|| (index, u32::try_from(equal).unwrap()))
                 }).collect(),
+                query_stems: terms.stems().len(),
+                query_pairs: terms.pairs().len(),
                 pair_count: u32::try_from(analysis.pairs.len()).unwrap(),
                 words: analysis.words,
                 has_time: analysis.has_time,
@@ -409,6 +427,25 @@ mod tests {
         assert_eq!(shares("?", "who are you"), (0.0, 0.0));
         assert_eq!(shares("猫の記憶", "記憶の猫"), (1.0, 0.0));
         assert_eq!(shares("猫の記憶", "猫の目"), (0.5, 0.5));
+    }
+
+    /// Of as many terms as a question of 10,000 characters can have, with a text as long: in
+    /// time that does not grow with their product.
+    #[test]
+    fn a_long_question_is_counted_in_a_long_text() {
+        let ideographs: Vec<char> = ('\u{4e00}'..).take(9_000).collect();
+        let query: String = ideographs.iter().collect();
+        let terms = QueryTerms::new(&query, None, false);
+        assert!(terms.stems().len() >= 4_500 && terms.pairs().len() >= 4_000);
+        let counts = terms.count(&query);
+        assert!(counts.stem_share() > 0.9 && counts.pair_share() > 0.9);
+        let found: usize = counts.passages.iter().map(|it| it.counts.len()).sum();
+        assert!(
+            found < 2 * terms.stems().len(),
+            "each in one passage or two"
+        );
+        let half: String = ideographs.iter().step_by(2).collect();
+        assert!(terms.count(&half).stem_share() < 0.6);
     }
 
     #[test]

@@ -18,11 +18,16 @@ use crate::ranking::{CandidateSet, Ranking, RankingContext, ScoreFusion, StoreCa
 use crate::recall::{ExcludedHits, Query, RecallHit, RecallReport, RecallRequest};
 use crate::recall_source::RecallSource;
 use crate::snapshot::EntitySnapshot;
+use crate::tiers::EmbeddedText;
 
 /// Snapshots of more memories or vectors than this are scanned on a blocking thread: up
 /// to here a scan takes about as long as handing it over is worth (well under
 /// a millisecond), beyond it would hold up its async worker.
 const INLINE_SCAN: usize = 4_000;
+
+/// Questions of more bytes than this are divided into words on a blocking thread: it takes
+/// milliseconds.
+const INLINE_TEXT: usize = 2_000;
 
 /// Candidates requested of each of the store's retrievers, whatever the limit:
 /// importance, recency, neighbors and mentions reorder what similarity found
@@ -164,7 +169,7 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         let embedded = previous.embed_query(&request.text).await?;
         let now = self.clock.now();
-        let query = Query::new(&request.text, self.config.language, embedded, now);
+        let query = self.query(&request.text, embedded, now).await?;
         let plan = RecallPlan::new(request, query, now, limit);
         let memories = self.store.entity_stats(entity).await?.memory_count;
         let fingerprint = previous.fingerprint();
@@ -187,7 +192,7 @@ impl EngineInner {
             None => self.embedder.embed_query(&request.text).await?,
         };
         let now = request.as_of.unwrap_or_else(|| self.clock.now());
-        let query = Query::new(&request.text, self.config.language, embedded, now);
+        let query = self.query(&request.text, embedded, now).await?;
         let plan = RecallPlan::new(request, query, now, limit);
         let mut source = self.reader.recall_source(entity).await?;
         if let Some(moment) = request.as_of {
@@ -214,6 +219,22 @@ impl EngineInner {
                     .await
             }
         }
+    }
+
+    /// A question, prepared for every retriever.
+    async fn query(
+        &self,
+        text: &str,
+        embedded: EmbeddedText,
+        now: DateTime<Utc>,
+    ) -> MemoryResult<Query> {
+        let language = self.config.language;
+        if text.len() <= INLINE_TEXT {
+            return Ok(Query::new(text, language, embedded, now));
+        }
+        let text = text.to_owned();
+        let prepare = move || Query::new(&text, language, embedded, now);
+        run_blocking("recall", prepare).await
     }
 
     /// The hits, with the number of memories that have no vector to compare.

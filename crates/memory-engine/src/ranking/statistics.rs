@@ -7,7 +7,7 @@
 //! are others for it.
 
 use memory_core::{ScoreStats, SearchOutcome};
-use memory_text::{PassageCounts, QueryTerms, TermCounts, bm25};
+use memory_text::{PassageCounts, QueryTerms, TermCount, TermCounts, bm25};
 
 use super::Ranking;
 use super::store_candidates::FoundMemory;
@@ -134,14 +134,24 @@ impl<'a> WeightedMemories<'a> {
         let found_length = self.total(|it| length(&it.passages)) / passages.max(1.0);
         let stored_length = terms.and_then(|terms| terms.mean_length);
         let mean_length = stored_length.map_or(found_length, |mean| mean / per_memory.max(1.0));
+        // Of each stem, how many passages and memories have it.
+        let mut found = vec![(0.0, 0.0); query.stems().len()];
+        for (weight, memory) in &self.weighted {
+            let mut own: Vec<usize> = memory
+                .terms
+                .passages
+                .iter()
+                .flat_map(|passage| passage.counts.iter().map(|(index, _)| *index))
+                .collect();
+            own.sort_unstable();
+            for equal in own.chunk_by(|a, b| a == b) {
+                let (passages, memories) = &mut found[equal[0]];
+                *passages += weight * to_f64(equal.len());
+                *memories += weight;
+            }
+        }
         let mut idf = Vec::new();
-        for (index, stem) in query.stems().iter().enumerate() {
-            let containing = |it: &TermCounts| {
-                let passages = it.passages.iter();
-                passages.filter(|passage| passage.counts[index] > 0).count()
-            };
-            let found_passages = self.total(|it| to_f64(containing(it)));
-            let found_memories = self.total(|it| f64::from(u8::from(containing(it) > 0)));
+        for (stem, (found_passages, found_memories)) in query.stems().iter().zip(found) {
             let stored = terms.and_then(|terms| terms.counts.get(stem));
             let containing = match stored {
                 Some(&stored) if found_memories > 0.0 => {
@@ -159,12 +169,17 @@ impl<'a> WeightedMemories<'a> {
     fn pair_weights(&self, query: &QueryTerms) -> TermWeights {
         let documents = self.total(|_| 1.0);
         let length = self.total(|it| f64::from(it.pair_count));
-        let idf = (0..query.pairs().len()).map(|index| {
-            let containing = self.total(|it| f64::from(u8::from(it.pairs[index] > 0)));
-            idf_of(documents, containing)
-        });
+        let mut containing = vec![0.0; query.pairs().len()];
+        for (weight, memory) in &self.weighted {
+            for (index, _) in &memory.terms.pairs {
+                containing[*index] += weight;
+            }
+        }
+        let idf = containing.into_iter();
         TermWeights {
-            idf: idf.collect(),
+            idf: idf
+                .map(|containing| idf_of(documents, containing))
+                .collect(),
             mean_length: length / documents.max(1.0),
         }
     }
@@ -200,10 +215,10 @@ fn pair_score(pairs: &TermWeights, counts: &TermCounts) -> f32 {
 
 impl TermWeights {
     /// BM25 of a document with this many of each term.
-    fn score(&self, counts: &[u32], length: u32) -> f32 {
-        let terms = self.idf.iter().zip(counts).filter(|(_, count)| **count > 0);
-        let weights =
-            terms.map(|(idf, count)| idf * bm25::term_weight(*count, length, self.mean_length));
+    fn score(&self, counts: &[TermCount], length: u32) -> f32 {
+        let weights = counts.iter().map(|(index, count)| {
+            self.idf[*index] * bm25::term_weight(*count, length, self.mean_length)
+        });
         to_f32(weights.sum())
     }
 }

@@ -1,5 +1,6 @@
 //! The inverted index of a snapshot, scored by BM25 of the best passage.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use memory_text::{bm25, word_digest};
@@ -286,12 +287,12 @@ impl InvertedIndex {
 
     /// The distinct stems of a query.
     pub(super) fn lookup(&self, stems: &[String]) -> StemLookup<'_> {
-        let distinct = stems.iter().enumerate();
-        let distinct = distinct.filter(|(index, stem)| !stems[..*index].contains(stem));
+        let mut seen = HashSet::with_capacity(stems.len());
+        let distinct = stems.iter().filter(|stem| seen.insert(*stem));
         StemLookup {
             index: self,
             numbers: distinct
-                .map(|(_, stem)| self.number_of(word_digest(stem).into()))
+                .map(|stem| self.number_of(word_digest(stem).into()))
                 .collect(),
         }
     }
