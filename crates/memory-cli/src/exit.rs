@@ -138,6 +138,20 @@ impl Failure {
         self
     }
 
+    /// Says that the same command is not to be repeated as it was.
+    pub(crate) fn not_retryable(mut self) -> Self {
+        if let Self::Error(report) = &mut self {
+            report.retryable = false;
+        }
+        self
+    }
+
+    /// Whether the same command may be repeated as it was.
+    #[cfg(test)]
+    pub(crate) fn is_retryable(&self) -> bool {
+        matches!(self, Self::Error(report) if report.retryable)
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {

@@ -270,6 +270,21 @@ fn for_model(error: MemoryError) -> ToolExecutionError {
         ),
     };
     ToolExecutionError::new(kind, format!("{error}. {advice}"))
-        .with_retryable(error.is_retryable())
+        // A retain of unknown outcome has an id that its arguments lack: the same call would
+        // store the memory twice.
+        .with_retryable(error.is_retryable() && error.ids().is_empty())
         .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_would_store_a_memory_twice_is_not_retryable() {
+        let unknown = MemoryError::store(ErrorKind::OutcomeUnknown, "retain", "cut off");
+        assert_eq!(for_model(unknown.clone()).retryable(), Some(true));
+        let of_retain = unknown.with_ids([MemoryId::new()]);
+        assert_eq!(for_model(of_retain).retryable(), Some(false));
+    }
 }

@@ -176,7 +176,7 @@ async fn receive(
                 "The request took too long",
                 detail,
             )
-            .retryable();
+            .retryable(true);
         };
         waited += began.elapsed();
         let chunk = match next {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use memory::{ErrorKind, MemoryError};
+use memory::{ErrorKind, MemoryError, MemoryId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,7 +20,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
 pub struct Problem {
     /// A URI that names the kind of problem: `urn:memory:` and the kind.
     #[serde(rename = "type")]
-    problem_type: String,
+    #[schema(value_type = String)]
+    problem_type: Box<str>,
     /// The kind, for people.
     title: &'static str,
     /// The HTTP status.
@@ -29,8 +30,14 @@ pub struct Problem {
     detail: String,
     /// The kind, as the command reports it: `invalid_input`, `not_found` and others.
     kind: &'static str,
-    /// Whether the same request may succeed later.
+    /// Whether the same request may be sent again as it was: it may succeed later, and does
+    /// nothing twice.
     retryable: bool,
+    /// The ids of the memories of a request whose outcome is unknown, in their order: sent
+    /// again with these, nothing is stored twice.
+    #[serde(skip_serializing_if = "<[MemoryId]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    ids: Box<[MemoryId]>,
     /// Which memory of a batch is meant, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     item: Option<u32>,
@@ -69,24 +76,22 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         Self {
-            problem_type: format!("urn:memory:{kind}"),
+            problem_type: format!("urn:memory:{kind}").into(),
             title,
             status: status.as_u16(),
             detail: detail.into(),
             kind,
             retryable: false,
+            ids: Box::default(),
             item: None,
             import: None,
             headers: None,
         }
     }
 
-    /// The same request may succeed later.
-    pub(crate) fn retryable(self) -> Self {
-        Self {
-            retryable: true,
-            ..self
-        }
+    /// Says whether the same request may be sent again as it was.
+    pub(crate) fn retryable(self, retryable: bool) -> Self {
+        Self { retryable, ..self }
     }
 
     /// The same request may succeed after this time.
@@ -140,7 +145,7 @@ impl Problem {
     /// As many of these requests as are allowed are in progress.
     pub(crate) fn busy(detail: impl Into<String>) -> Self {
         let (status, title) = describe(ErrorKind::Unavailable);
-        Self::new(status, ErrorKind::Unavailable.name(), title, detail).retryable()
+        Self::new(status, ErrorKind::Unavailable.name(), title, detail).retryable(true)
     }
 
     /// Adds what to do.
@@ -152,6 +157,8 @@ impl Problem {
     /// Says what of an import was stored before it failed.
     pub(crate) fn with_import(self, import: ImportAnswer) -> Self {
         Self {
+            // The same lines sent again get the same ids.
+            ids: Box::default(),
             import: Some(Box::new(import)),
             ..self
         }
@@ -184,6 +191,7 @@ impl From<MemoryError> for Problem {
         };
         Self {
             item,
+            ids: error.ids().into(),
             retryable: error.is_retryable(),
             ..Self::new(status, kind.name(), title, error.to_string())
         }
@@ -220,7 +228,8 @@ impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let status = self.status();
         let ProblemHeaders { retry_after, etag } = *self.headers.take().unwrap_or_default();
-        let is_busy = status == StatusCode::SERVICE_UNAVAILABLE;
+        // Clients send the same request again where they find this header.
+        let is_busy = status == StatusCode::SERVICE_UNAVAILABLE && self.retryable;
         let retry_after = retry_after.or(is_busy.then_some(1));
         let etag = etag.as_deref().map(HeaderValue::from_str);
         let mut response = (status, Json(self)).into_response();
@@ -241,3 +250,26 @@ impl IntoResponse for Problem {
 
 /// What a handler answers.
 pub(crate) type Answer<T> = Result<T, Problem>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_succeed_later_is_to_be_sent_again() {
+        for (kind, retry_after) in [
+            (ErrorKind::Unavailable, Some("1")),
+            (ErrorKind::OutcomeUnknown, Some("1")),
+            (ErrorKind::ReadOnly, None),
+            (ErrorKind::Missing, None),
+            (ErrorKind::Closed, None),
+        ] {
+            let error = MemoryError::store(kind, "retain", "it failed");
+            let response = Problem::from(error).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let header = response.headers().get(header::RETRY_AFTER);
+            let header = header.and_then(|value| value.to_str().ok());
+            assert_eq!(header, retry_after, "{}", kind.name());
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl RateLimit {
                 "Too many requests",
                 format!("the token may send {per_second} requests per second; wait, then repeat"),
             )
-            .retryable()
+            .retryable(true)
             .retry_after(wait)
         })
     }

@@ -1,5 +1,6 @@
 //! Reading JSON bodies, query strings and idempotency keys.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
@@ -7,7 +8,10 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use chrono::{DateTime, Utc};
-use memory::{EntityId, ListScope, MemoryError, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
+use memory::{
+    EntityId, ErrorKind, Excerpt, ListScope, MemoryError, MemoryFilter, MemoryId, MemoryKind,
+    MemoryTagMode,
+};
 use memory_json::time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -16,6 +20,7 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::server::ServerState;
+use crate::time_limit::Repeat;
 
 /// The header by which a client repeats a write safely.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -145,7 +150,10 @@ pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
         .iter()
         .any(|start| text.starts_with(start));
     let detail = match names_a_key || !error.is_data() {
-        true => format!("the body is not what is expected: {text}"),
+        true => format!(
+            "the body is not what is expected: {}",
+            shorten_unknown_key(&text)
+        ),
         false => format!(
             "a value of the body is of the wrong type or out of range, at line {} column {}; \
              /openapi.json has the types",
@@ -154,6 +162,25 @@ pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
         ),
     };
     Problem::invalid_input(detail)
+}
+
+/// Shortens a long key that an error of serde names: it can be as long as the body.
+fn shorten_unknown_key(text: &str) -> Cow<'_, str> {
+    const START: &str = "unknown field ";
+    /// As long as an [`Excerpt`].
+    const MAX_KEY_CHARS: usize = 40;
+    let shortened = text.strip_prefix(START).and_then(|rest| {
+        let key = rest.strip_prefix('`')?;
+        // What follows has the names of known keys alone.
+        let end = ["`, expected ", "`, there are no fields"];
+        let end = end.iter().filter_map(|end| key.rfind(end)).max()?;
+        let (key, rest) = key.split_at(end);
+        if key.len() <= MAX_KEY_CHARS {
+            return None;
+        }
+        Some(format!("{START}{}{}", Excerpt::from(key), &rest[1..]))
+    });
+    shortened.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// The query string, whose parameters are all known: see `query_parameters`.
@@ -238,14 +265,22 @@ impl KeyedIds {
         Ok(Self { entity, key })
     }
 
-    /// The problem of a write; where an id of the key belongs to another memory, it says
-    /// so.
-    pub(crate) fn explain(&self, error: MemoryError) -> Problem {
+    /// The problem of new memories; where an id of the key belongs to another memory, it says
+    /// so, and where sending the same request again would store memories twice.
+    pub(crate) fn explain(&self, error: MemoryError, repeat: Repeat) -> Problem {
+        let is_unknown = error.kind() == ErrorKind::OutcomeUnknown;
         let is_of_key = match &error {
             MemoryError::Conflict { id, .. } => id.as_uuid().get_version_num() == 5,
             _ => false,
         };
         let problem = Problem::from(error);
+        if is_unknown && repeat == Repeat::StoresAgain {
+            return problem.retryable(false).with_advice(
+                "`ids` has those of this request, one for each memory, in their order: send each \
+                 memory again with its `id`, which is stored once; without it, it may be stored \
+                 twice",
+            );
+        }
         match is_of_key && self.key.is_some() {
             true => problem.with_advice(
                 "where the id is that of an Idempotency-Key, the key was used for another memory: \

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
+use memory::MemoryId;
 use tokio::time::timeout;
 
 use crate::problem::Problem;
@@ -14,14 +15,47 @@ use crate::problem::Problem;
 /// What a request may have done when its time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// A write to one memory or its links.
+    /// A change of one memory or its links.
     Write,
+    /// A new memory.
+    NewMemory(Repeat),
     /// A batch of new memories.
-    Batch,
+    Batch(Repeat),
     /// Maintenance of an entity, in steps.
     Maintenance,
     /// A call of a tool, which may read or write.
     Call,
+}
+
+/// What the same new memories do when they are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Nothing: each has an id, its own or that of the request's key.
+    StoresNothing,
+    /// Those without an id are stored a second time.
+    StoresAgain,
+}
+
+impl Repeat {
+    /// What new memories with these ids do.
+    pub(crate) fn of<'a>(ids: impl IntoIterator<Item = &'a Option<MemoryId>>) -> Self {
+        match ids.into_iter().all(Option::is_some) {
+            true => Self::StoresNothing,
+            false => Self::StoresAgain,
+        }
+    }
+}
+
+impl Effect {
+    /// Whether the request may be sent again as it was.
+    fn is_repeatable(self) -> bool {
+        match self {
+            Self::Write | Self::Maintenance => true,
+            Self::NewMemory(repeat) | Self::Batch(repeat) => repeat == Repeat::StoresNothing,
+            // Of a tool that stores, among others.
+            Self::Call => false,
+        }
+    }
 }
 
 /// What a request has begun to do, if anything; an extension of the request.
@@ -56,22 +90,36 @@ pub(crate) async fn limit_time(
     }
     request.extensions_mut().insert(progress.clone());
     let answer = timeout(limit, next.run(request)).await;
-    answer.map_err(|_| too_long(limit, progress.0.get()))
+    answer.map_err(|_| too_long(limit, progress.0.get().copied()))
 }
 
-fn too_long(limit: Duration, begun: Option<&Effect>) -> Problem {
+fn too_long(limit: Duration, begun: Option<Effect>) -> Problem {
     let seconds = limit.as_secs_f32();
     let what_to_do = match begun {
         None => "nothing was written; ask again, or ask for less in one request",
         Some(Effect::Write) => {
             "the write may have been made, as one that has reached the store runs to its end: \
-             read and compare; a new memory with an id of its own, or with an Idempotency-Key, \
-             can be sent again as it was, and is stored once"
+             read and compare"
         }
-        Some(Effect::Batch) => {
+        Some(Effect::NewMemory(Repeat::StoresNothing)) => {
+            "the memory may have been stored, as one that has reached the store is stored to its \
+             end: send it again with the same id or Idempotency-Key, and it is stored once"
+        }
+        Some(Effect::NewMemory(Repeat::StoresAgain)) => {
+            "the memory may have been stored, as one that has reached the store is stored to its \
+             end: read before it is sent again; with an id of its own or an Idempotency-Key, the \
+             same request can be repeated"
+        }
+        Some(Effect::Batch(Repeat::StoresNothing)) => {
             "the batch may have been stored, as one that has reached the store is stored to its \
              end: send it again with the same ids or Idempotency-Key, and nothing is stored twice; \
              send fewer items in one request, or use /import, which has no such limit"
+        }
+        Some(Effect::Batch(Repeat::StoresAgain)) => {
+            "the batch may have been stored, as one that has reached the store is stored to its \
+             end: read before its memories without an id are sent again; with ids of their own or \
+             an Idempotency-Key, the same request can be repeated; send fewer items in one \
+             request, or use /import, which has no such limit"
         }
         Some(Effect::Maintenance) => {
             "what was done stays, and a step that has begun may go on: send the request again, \
@@ -88,5 +136,5 @@ fn too_long(limit: Duration, begun: Option<&Effect>) -> Problem {
         "The request took too long",
         format!("the request took longer than {seconds} s; {what_to_do}"),
     )
-    .retryable()
+    .retryable(begun.is_none_or(Effect::is_repeatable))
 }

@@ -68,6 +68,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let is_split = args.split;
+    let has_own_id = args.id.is_some();
     let mut item = item(args)?;
     // With the id known, a retain whose outcome is unknown can be repeated.
     let id = *item.id.get_or_insert_with(MemoryId::new);
@@ -84,7 +85,7 @@ pub(crate) async fn run(
     let retaining = async {
         let system = database.open_or_create().await?;
         let retained = system.retain_batch(items).await;
-        retained.map_err(|error| retain_failure(error, id))
+        retained.map_err(|error| retain_failure(error, id, has_own_id))
     };
     let interrupted = |signal: Signal| {
         let message = format!("interrupted by {}; {}", signal.name(), repeat_hint(id));
@@ -141,14 +142,19 @@ struct RetainedParts {
     ids: Vec<MemoryId>,
 }
 
-/// Says how to repeat a retain whose outcome is unknown.
-fn retain_failure(error: MemoryError, id: MemoryId) -> Failure {
+/// Says how to repeat a retain whose outcome is unknown. As it was, a command without an id of
+/// its own would store the memory twice.
+fn retain_failure(error: MemoryError, id: MemoryId, has_own_id: bool) -> Failure {
     let is_unknown = error.kind() == ErrorKind::OutcomeUnknown;
     let failure = Failure::from(error);
     if !is_unknown {
         return failure;
     }
-    failure.with_hint(repeat_hint(id))
+    let failure = failure.with_hint(repeat_hint(id));
+    match has_own_id {
+        true => failure,
+        false => failure.not_retryable(),
+    }
 }
 
 fn repeat_hint(id: MemoryId) -> String {
@@ -216,15 +222,24 @@ mod tests {
     #[test]
     fn unknown_outcome_names_the_id_to_repeat_with() {
         let id = MemoryId::new();
-        let message = |kind| {
+        let failure = |kind, has_own_id| {
             let error = MemoryError::store(kind, "retain", "the connection was lost");
-            retain_failure(error, id).message().to_owned()
+            retain_failure(error, id, has_own_id)
         };
+        let message = |kind| failure(kind, false).message().to_owned();
         let unknown = message(ErrorKind::OutcomeUnknown);
         assert!(
             unknown.contains("the connection was lost") && unknown.contains(&format!("--id {id}")),
             "{unknown}"
         );
         assert!(!message(ErrorKind::Unavailable).contains("--id"));
+        // Whether the same command may be repeated as it was.
+        for (kind, has_own_id, is_retryable) in [
+            (ErrorKind::OutcomeUnknown, false, false),
+            (ErrorKind::OutcomeUnknown, true, true),
+            (ErrorKind::Unavailable, false, true),
+        ] {
+            assert_eq!(failure(kind, has_own_id).is_retryable(), is_retryable);
+        }
     }
 }

@@ -14,6 +14,13 @@ impl Refusal {
 
 impl From<MemoryError> for Refusal {
     fn from(error: MemoryError) -> Self {
+        // Of retain, whose arguments need not have an id.
+        if let [id] = error.ids() {
+            return Self(format!(
+                "{error}. It may have been stored. Call again with the same arguments and with \
+                 `id` {id}: it is stored once."
+            ));
+        }
         Self(format!("{error}. {}", advice(error.kind())))
     }
 }

@@ -19,7 +19,7 @@ use crate::request::{
     present,
 };
 use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
-use crate::time_limit::Effect;
+use crate::time_limit::{Effect, Repeat};
 
 /// The id of a retained memory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,8 +53,10 @@ pub(super) async fn retain(
 ) -> Answer<(StatusCode, Json<Retained>)> {
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     let item = item(&entity, &body.0, keyed.id(0))?;
-    let ids = entity.begin(Effect::Write).retain_batch([item]).await;
-    let ids = ids.map_err(|error| keyed.explain(error.without_item()))?;
+    let repeat = Repeat::of([&item.id]);
+    let memory = entity.begin(Effect::NewMemory(repeat));
+    let ids = memory.retain_batch([item]).await;
+    let ids = ids.map_err(|error| keyed.explain(error.without_item(), repeat))?;
     let id = ids.into_iter().next();
     let id = id.ok_or_else(|| Problem::invalid_input("no memory was given"))?;
     Ok((StatusCode::CREATED, Json(Retained { id })))
@@ -97,8 +99,10 @@ pub(super) async fn retain_batch(
         item.map_err(|problem| problem.in_batch(index))
     });
     let items: Vec<MemoryBatchItem> = items.collect::<Result<_, _>>()?;
-    let ids = entity.begin(Effect::Batch).retain_batch(items).await;
-    let ids = ids.map_err(|error| keyed.explain(error))?;
+    let repeat = Repeat::of(items.iter().map(|item| &item.id));
+    let memory = entity.begin(Effect::Batch(repeat));
+    let ids = memory.retain_batch(items).await;
+    let ids = ids.map_err(|error| keyed.explain(error, repeat))?;
     Ok((StatusCode::CREATED, Json(RetainedBatch { ids })))
 }
 

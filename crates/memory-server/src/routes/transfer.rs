@@ -17,7 +17,7 @@ use crate::problem::{Answer, Problem};
 use crate::request::{KeyedIds, check_media_type};
 use crate::schema::{IdempotencyKey, IfNoneMatch, MemoryInput};
 use crate::server::ServerState;
-use crate::time_limit::Effect;
+use crate::time_limit::{Effect, Repeat};
 
 /// The media type of JSON lines.
 const NDJSON: &str = "application/x-ndjson";
@@ -111,7 +111,8 @@ pub(super) async fn import(
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     let _slot = ImportSlots::begin(&server.imports, &entity.token_id)?;
     let answer = import_lines(
-        entity.begin(Effect::Batch),
+        // A line without an id gets the same one again.
+        entity.begin(Effect::Batch(Repeat::StoresNothing)),
         &entity.id,
         keyed,
         body,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memory::embed::Embedder;
 use memory::{MemoryConfig, MemorySystem};
 use memory_server::{Server, ServerOptions};
-use memory_testkit::HashEmbedder;
+use memory_testkit::{HashEmbedder, HookedStore, InMemoryStore, StoreHooks};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,8 +42,6 @@ impl TestServer {
         config: MemoryConfig,
         options: impl FnOnce(&TempDir) -> ServerOptions,
     ) -> Self {
-        // The client wants one, also for plain HTTP; a second test finds it installed.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = options(&folder);
         let memory = MemorySystem::builder()
@@ -53,6 +51,23 @@ impl TestServer {
             .build()
             .await
             .expect("a new database");
+        Self::serve(folder, memory, options).await
+    }
+
+    /// Starts a server whose store has these hooks.
+    pub(crate) async fn start_hooked(hooks: Arc<dyn StoreHooks>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+        let memory = MemorySystem::builder()
+            .store(store)
+            .embedder(HashEmbedder::new());
+        let memory = memory.build().await.expect("it needs nothing");
+        Self::serve(folder, memory, ServerOptions::new()).await
+    }
+
+    async fn serve(folder: TempDir, memory: MemorySystem, options: ServerOptions) -> Self {
+        // The client wants one, also for plain HTTP; a second test finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let loopback = "127.0.0.1:0".parse().expect("an address");
         let server = Server::bind(loopback, memory.clone(), options).await;
         let server = server.expect("a free port");

@@ -23,6 +23,7 @@ mod operations;
 mod parity;
 mod problems;
 mod queries;
+mod retries;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;

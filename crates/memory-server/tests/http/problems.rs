@@ -92,6 +92,31 @@ async fn bad_requests_name_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_long_unknown_key_is_cut_off() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let key = format!("{}`, expected ", "k".repeat(100_000));
+    for path in [
+        "/v1/entities/mira/count",
+        "/v1/entities/mira/recall",
+        MEMORIES,
+    ] {
+        let refused = server.post(path, &format!(r#"{{"{key}":1}}"#)).await;
+        let detail = refused.problem(400, "invalid_input");
+        assert!(detail.contains(&"k".repeat(40)), "{detail:.1000}");
+        assert!(detail.len() < 1_000, "{path}: {} bytes", detail.len());
+    }
+    let refused = server
+        .post("/v1/entities/mira/count", r#"{"knids":1}"#)
+        .await;
+    let detail = refused.problem(400, "invalid_input");
+    assert!(
+        detail.contains("unknown field `knids`, expected"),
+        "{detail}"
+    );
+    assert!(detail.contains("`kinds`"), "{detail}");
+}
+
+#[tokio::test]
 async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
     // A model that never answers.
     let model = FailingEmbedder::waiting();
@@ -110,10 +135,19 @@ async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
     let batch = server.post(&format!("{MEMORIES}/batch"), batch).await;
     let maintenance = "/v1/entities/mira/reembed";
     let maintenance = server.post(maintenance, r#"{"force":true}"#).await;
+    let keyed = server.request("POST", MEMORIES);
+    let keyed = keyed.header("Idempotency-Key", "a");
+    let keyed = keyed.body(r#"{"content":"Rain."}"#).send().await;
+    let keyed = Answer::of(keyed.expect("it answers")).await;
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    let named = format!(r#"{{"memories":[{{"content":"Rain.","id":"{id}"}}]}}"#);
+    let named = server.post(&format!("{MEMORIES}/batch"), &named).await;
     for (late, says) in [
-        (&write, ["may have been made", "Idempotency-Key"]),
+        (&write, ["may have been stored", "Idempotency-Key"]),
+        (&keyed, ["may have been stored", "the same id"]),
         (&read, ["nothing was written", "ask for less"]),
         (&batch, ["fewer items", "/import"]),
+        (&named, ["the same ids", "/import"]),
         (&maintenance, ["what was done stays", "`force`"]),
     ] {
         let detail = late.problem(503, "timeout");
@@ -131,9 +165,18 @@ async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
     let late = Answer::of(call.send().await.expect("it answers")).await;
     let detail = late.problem(503, "timeout");
     assert!(detail.contains("list or recall before"), "{detail}");
-    for late in [&write, &read] {
-        assert_eq!(late.body["retryable"], true);
-        assert_eq!(late.header("retry-after"), Some("1"));
+    // A client that sends the same request again must not store a memory twice.
+    for (late, is_repeatable) in [
+        (&write, false),
+        (&keyed, true),
+        (&read, true),
+        (&batch, false),
+        (&named, true),
+        (&maintenance, true),
+    ] {
+        assert_eq!(late.body["retryable"], is_repeatable, "{late:?}");
+        let retry_after = is_repeatable.then_some("1");
+        assert_eq!(late.header("retry-after"), retry_after, "{late:?}");
     }
     // Nor was anything written by one whose body did not arrive.
     let mut connection = TcpStream::connect(server.address())
