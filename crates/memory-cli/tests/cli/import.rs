@@ -104,7 +104,7 @@ fn equal_lines_are_separate_memories_and_equal_ids_are_not() {
         with_id(3, "Fog."),
     ];
     dir.write("lines.jsonl", lines.join("\n"));
-    let run = dir.run(&["import", "lines.jsonl", "--batch", "4"]).code(5);
+    let run = dir.run(&["import", "lines.jsonl", "--batch", "5"]).code(5);
     assert!(
         run.out
             .starts_with("imported 5, already there 1, refused 2 in"),

@@ -39,19 +39,25 @@ impl Archive {
         self.refused.extend(refused);
     }
 
-    /// Stores a summary and archives its sources.
+    /// Takes the sources of a summary that were not refused.
+    pub(super) fn take_sources(&mut self, summary: &Key) -> Vec<MemoryId> {
+        let mut sources = self.sources.remove(summary).unwrap_or_default();
+        sources.sort_unstable();
+        sources.dedup();
+        let is_stored = |id: &MemoryId| !self.refused.contains(&(summary.0.clone(), *id));
+        sources.retain(is_stored);
+        sources
+    }
+
+    /// Stores a summary and archives its sources, of which there are some.
     pub(super) async fn restore_summary(
         &mut self,
         system: &MemorySystem,
         location: Location,
         summary: RestoreItem,
+        sources: Vec<MemoryId>,
     ) -> MemoryResult<ItemOutcome> {
         let key = (summary.memory.entity_id.clone(), summary.memory.id);
-        let mut sources = self.sources.remove(&key).unwrap_or_default();
-        sources.sort_unstable();
-        sources.dedup();
-        let is_stored = |id: &MemoryId| !self.refused.contains(&(key.0.clone(), *id));
-        sources.retain(is_stored);
         match system.restore_summary(summary, sources).await {
             Ok(true) => Ok(ItemOutcome::Imported),
             Ok(false) => Ok(ItemOutcome::AlreadyThere),

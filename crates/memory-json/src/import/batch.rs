@@ -4,8 +4,11 @@
 //! A batch is stored completely or not at all, so lines that would cause a
 //! refusal are removed first. If the store still refuses (another process wrote
 //! in between), the line that it names is removed and the others are retried.
+//!
+//! A line whose id a line before it has is written after that one: whether it is there
+//! already depends on whether the earlier line was stored.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -69,7 +72,7 @@ pub(super) struct BatchResult {
 pub(super) struct Batch {
     max_len: NonZeroUsize,
     pending: Vec<PendingItem>,
-    by_id: HashMap<Key, usize>,
+    keys: HashSet<Key>,
     bytes: usize,
 }
 
@@ -78,22 +81,16 @@ impl Batch {
         Self {
             max_len,
             pending: Vec::new(),
-            by_id: HashMap::new(),
+            keys: HashSet::new(),
             bytes: 0,
         }
     }
 
-    /// Adds a line, or returns its outcome where an earlier line decides it.
-    pub(super) fn add(&mut self, pending: PendingItem, bytes: usize) -> Option<ItemOutcome> {
-        let key = pending.key();
-        if let Some(before) = self.by_id.get(&key).and_then(|&at| self.pending.get(at)) {
-            let owner = before.location.to_string();
-            return Some(pending.compare_existing(&before.item.memory.content, &owner));
-        }
-        self.by_id.insert(key, self.pending.len());
+    /// Adds a line.
+    pub(super) fn add(&mut self, pending: PendingItem, bytes: usize) {
+        self.keys.insert(pending.key());
         self.pending.push(pending);
         self.bytes += bytes;
-        None
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -105,7 +102,7 @@ impl Batch {
     }
 
     fn contains(&self, key: &Key) -> bool {
-        self.by_id.contains_key(key)
+        self.keys.contains(key)
     }
 
     /// Takes this batch, leaving an empty one.
@@ -121,7 +118,15 @@ impl Batch {
             refused: Vec::new(),
             result: Ok(()),
         };
-        batch_result.result = write_new(system, &self.pending, &mut batch_result).await;
+        let mut written = Written::new();
+        let mut rest: Vec<&PendingItem> = self.pending.iter().collect();
+        while !rest.is_empty() && batch_result.result.is_ok() {
+            let mut keys = HashSet::new();
+            let is_first = |pending: &&PendingItem| keys.insert(pending.key());
+            let (first, later) = rest.into_iter().partition::<Vec<_>, _>(is_first);
+            batch_result.result = write_new(system, &first, &mut written, &mut batch_result).await;
+            rest = later;
+        }
         batch_result
     }
 }
@@ -184,17 +189,23 @@ impl InFlight {
     }
 }
 
-async fn write_new(
+/// Where the memories are that were written from a batch.
+type Written<'a> = HashMap<Key, &'a Location>;
+
+/// Writes the lines whose memory is not stored yet; no two have the same id.
+async fn write_new<'a>(
     system: &MemorySystem,
-    pending: &[PendingItem],
+    pending: &[&'a PendingItem],
+    written: &mut Written<'a>,
     result: &mut BatchResult,
 ) -> MemoryResult<()> {
-    let mut fresh = find_new(system, pending, result).await?;
+    let mut fresh = find_new(system, pending, written, result).await?;
     while !fresh.is_empty() {
         let items: Vec<_> = fresh.iter().map(|pending| pending.item.clone()).collect();
         let Err(error) = system.restore_memories(items).await else {
             let imported = fresh.iter().map(|_| ItemOutcome::Imported);
             result.outcomes.extend(imported);
+            written.extend(fresh.iter().map(|it| (it.key(), &it.location)));
             break;
         };
         let Some(index) = rejected_index(&fresh, &error) else {
@@ -211,11 +222,12 @@ async fn write_new(
 /// the others.
 async fn find_new<'a>(
     system: &MemorySystem,
-    pending: &'a [PendingItem],
+    pending: &[&'a PendingItem],
+    written: &Written<'_>,
     result: &mut BatchResult,
 ) -> MemoryResult<Vec<&'a PendingItem>> {
-    let mut by_entity: BTreeMap<EntityId, Vec<&PendingItem>> = BTreeMap::new();
-    for pending in pending {
+    let mut by_entity: BTreeMap<EntityId, Vec<&'a PendingItem>> = BTreeMap::new();
+    for &pending in pending {
         by_entity
             .entry(pending.item.memory.entity_id.clone())
             .or_default()
@@ -231,7 +243,9 @@ async fn find_new<'a>(
         for (pending, existing) in pending.into_iter().zip(existing) {
             match existing {
                 Some(existing) => {
-                    let outcome = pending.compare_existing(&existing.content, "a memory");
+                    let owner = written.get(&pending.key());
+                    let owner = owner.map_or("a memory".to_owned(), ToString::to_string);
+                    let outcome = pending.compare_existing(&existing.content, &owner);
                     result.record(pending, outcome);
                 }
                 None => fresh.push(pending),
@@ -266,30 +280,6 @@ mod tests {
 
     fn batch(max_len: usize) -> Batch {
         Batch::new(NonZeroUsize::new(max_len).unwrap())
-    }
-
-    #[test]
-    fn repeated_id_in_a_batch_names_both_lines() {
-        let (mut batch, id) = (batch(10), MemoryId::new());
-        assert_eq!(batch.add(pending(1, id, "Rain."), 10), None);
-        assert_eq!(
-            batch.add(pending(2, id, "Rain."), 10),
-            Some(ItemOutcome::AlreadyThere)
-        );
-        let Some(ItemOutcome::Refused(refusal)) = batch.add(pending(3, id, "Sun."), 10) else {
-            panic!("the id conflicts");
-        };
-        assert_eq!(refusal.location, Location::Line(3));
-        let text = refusal.message;
-        assert!(text.contains("line 1"), "{text}");
-
-        let mut other_entity = pending(4, id, "Sun.");
-        other_entity.item.memory.entity_id = "tam".into();
-        assert_eq!(
-            batch.add(other_entity, 10),
-            None,
-            "ids are scoped to their entity"
-        );
     }
 
     #[test]

@@ -122,15 +122,22 @@ impl Importer {
         if self.archive.is_summary(&key) {
             // Its sources must be stored first.
             self.finish(system).await?;
-            let outcome = self.archive.restore_summary(system, location, item).await?;
-            self.outcomes.push(outcome);
-            return Ok(());
+            let sources = self.archive.take_sources(&key);
+            // Without any, as all were refused, it is a memory like any other.
+            if !sources.is_empty() {
+                let restoring = self
+                    .archive
+                    .restore_summary(system, location, item, sources);
+                let outcome = restoring.await?;
+                self.outcomes.push(outcome);
+                return Ok(());
+            }
         }
         if self.in_flight.contains(&key) {
             // The outcome of this memory depends on that of the earlier one.
             self.finish(system).await?;
         }
-        self.outcomes.extend(self.batch.add(pending, bytes));
+        self.batch.add(pending, bytes);
         if self.batch.is_full() {
             self.start_batch(system).await?;
         }

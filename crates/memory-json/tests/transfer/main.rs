@@ -1,0 +1,58 @@
+//! Imports and exports with a memory system whose store is in memory.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod import;
+
+use std::sync::Arc;
+
+use memory::{MemoryId, MemorySystem};
+use memory_json::{DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, Location, Refusal};
+use memory_testkit::{HashEmbedder, HookedStore, InMemoryStore, StoreHooks};
+
+/// A system whose store has these hooks.
+async fn system(hooks: Arc<dyn StoreHooks>) -> MemorySystem {
+    let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+    let system = MemorySystem::builder()
+        .store(store)
+        .embedder(HashEmbedder::new());
+    system.build().await.expect("it needs nothing")
+}
+
+/// What became of the lines of an import.
+#[derive(Debug, Default)]
+struct Imported {
+    imported: usize,
+    already_there: usize,
+    refused: Vec<Refusal>,
+    orphans: usize,
+}
+
+/// Imports lines of the entity "mira" in one go.
+async fn import(system: &MemorySystem, lines: &[String]) -> Imported {
+    let mira = "mira".into();
+    let mut importer = Importer::new(DEFAULT_BATCH);
+    for (line, number) in lines.iter().zip(1..) {
+        let item = ImportItem::from_line(line, Some(&mira), |_| MemoryId::new()).expect(line);
+        let added = importer.add(system, Location::Line(number), item).await;
+        added.expect(line);
+    }
+    importer.finish(system).await.expect("it is stored");
+    let mut result = Imported {
+        orphans: importer.orphans(),
+        ..Imported::default()
+    };
+    for outcome in importer.take_outcomes() {
+        match outcome {
+            ItemOutcome::Imported => result.imported += 1,
+            ItemOutcome::AlreadyThere => result.already_there += 1,
+            ItemOutcome::Refused(refusal) => result.refused.push(refusal),
+        }
+    }
+    result
+}
