@@ -9,7 +9,7 @@
 //! | `ranking_name` | the names of rankings |
 //! | `answers` | what operations answer: recall, reflect, list, related and others |
 //! | `score_parts` | what each part of a ranking adds to a score |
-//! | `export`, `archive_depth` | an entity's memories in the order of an export: [`ExportReader`] |
+//! | `export`, `archive_order` | an entity's memories in the order of an export: [`ExportReader`] |
 //! | `import/` | storing memories in batches, with an outcome for each: [`Importer`] |
 //! | `cursor` | page cursors as one word |
 //! | [`time`] | times: RFC 3339, in UTC, to the microsecond |
@@ -19,7 +19,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answers;
-mod archive_depth;
+mod archive_order;
 mod cursor;
 mod export;
 mod import;

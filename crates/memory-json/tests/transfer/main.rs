@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod export;
 mod import;
 
 use std::sync::Arc;
