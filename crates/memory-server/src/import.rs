@@ -3,7 +3,7 @@
 //! The body is read in chunks, which a thread splits into lines and parses; the lines are
 //! stored in batches. Every step waits for the next one, so a client cannot send faster
 //! than the store writes, and an import of any length takes the memory of a few lines and
-//! batches.
+//! batches, and of the ids that lines without one get: see [`LineIds`].
 
 use std::io::{self, BufReader, Read};
 use std::pin::pin;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
-use memory::{EntityId, MemoryBatchItem, MemorySystem};
+use memory::{EntityId, MemoryBatchItem, MemoryId, MemorySystem};
 use memory_json::{
     DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, LineIds, Lines, Location, Refusal,
 };
@@ -267,17 +267,32 @@ fn read_lines(
     while let Ok(Some(line)) = lines.next_line() {
         let number = line.number;
         let id_of = |item: &MemoryBatchItem| keyed.id(number).unwrap_or_else(|| ids.next(item));
-        let parsed = line.text.and_then(|text| {
-            let item = ImportItem::from_line(text, Some(entity), id_of)?;
-            match item.item.memory.entity_id == *entity {
-                true => Ok(item),
-                false => Err(OTHER_ENTITY.to_owned()),
-            }
-        });
+        let parsed = line.text.and_then(|text| parse_line(text, entity, id_of));
         let is_wanted = sender.blocking_send(Ok((Location::Line(number), parsed)));
         if is_wanted.is_err() {
             return;
         }
+    }
+}
+
+/// Parses a line; one of another entity than `entity` is refused. A line without an id gets
+/// that of `id_of`.
+fn parse_line(
+    text: &str,
+    entity: &EntityId,
+    id_of: impl FnOnce(&MemoryBatchItem) -> MemoryId,
+) -> Result<ImportItem, String> {
+    let item = ImportItem::from_line(text, Some(entity), |item| {
+        match item.entity_id == *entity {
+            true => id_of(item),
+            // An id that is derived takes memory until the import ends, and a body can have
+            // millions of such lines.
+            false => MemoryId::new(),
+        }
+    })?;
+    match item.item.memory.entity_id == *entity {
+        true => Ok(item),
+        false => Err(OTHER_ENTITY.to_owned()),
     }
 }
 
@@ -340,6 +355,24 @@ mod tests {
             problem["import"]["refused"], 1,
             "what came before is reported"
         );
+    }
+
+    #[test]
+    fn a_line_of_another_entity_is_refused_before_it_gets_an_id() {
+        let mira = EntityId::from("mira");
+        for (line, is_stored) in [
+            (r#"{"content":"Rain."}"#, true),
+            (r#"{"content":"Rain.","entity":"mira"}"#, true),
+            (r#"{"content":"Rain.","entity":"tam"}"#, false),
+        ] {
+            let mut ids = 0;
+            let parsed = parse_line(line, &mira, |_| {
+                ids += 1;
+                MemoryId::new()
+            });
+            assert_eq!(parsed.is_ok(), is_stored, "{line}");
+            assert_eq!(ids, usize::from(is_stored), "{line}");
+        }
     }
 
     #[test]
