@@ -9,7 +9,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::files::ExportFiles;
-use crate::importer::{Importer, Stop};
+use crate::importer::{Importer, Occurrences, Stop};
 use crate::markdown::{Note, for_each_note};
 use crate::mcp_memory::relation_draft;
 use crate::outline::line_start;
@@ -24,6 +24,8 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     let mut prose = String::with_capacity(note.body.len());
     let mut kept_to = 0;
     let mut number = 0;
+    // Neither the category nor what is in parentheses is a part of a content or an id.
+    let mut occurrences = Occurrences::default();
     for range in list_items(&note.body) {
         let text = item_text(&note.body[range.clone()]);
         let draft = if let Some(relation) = Relation::parse(&text) {
@@ -56,7 +58,8 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
             continue;
         };
         number += 1;
-        importer.add(&format!("{}, item {number}", note.label), draft)?;
+        let origin = format!("{}, item {number}", note.label);
+        importer.add_part(&origin, draft, &mut occurrences)?;
         prose.push_str(&note.body[kept_to..range.start]);
         kept_to = range.end;
     }
@@ -65,7 +68,7 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for (_, draft) in &mut sections {
         draft.participants.push(subject.clone());
     }
-    importer.add_document(sections)?;
+    importer.add_document(sections, &mut occurrences)?;
     Ok(())
 }
 

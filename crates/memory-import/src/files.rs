@@ -1,6 +1,6 @@
 //! The files of an export: one file, a folder or a ZIP archive.
 
-use std::fs::{self, File};
+use std::fs::{self, File, ReadDir};
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use memory_json::{BYTE_ORDER_MARK, foreign_format};
 use zip::ZipArchive;
 
 use crate::error::{ImportError, escape};
-use crate::importer::Importer;
+use crate::importer::{Importer, Stop};
+use crate::time;
 
 /// How much of an export is read. An archive can unpack to thousands of times its size,
 /// so the sizes are those of what is unpacked, counted while it is read.
@@ -67,6 +68,15 @@ impl ExportFile {
     }
 }
 
+/// The progress of listing a folder and those below it.
+#[derive(Default)]
+struct FolderListing {
+    /// Folders whose entries are not listed yet, and their paths below the first one.
+    folders: Vec<(PathBuf, String)>,
+    /// Entries of all folders.
+    count: usize,
+}
+
 /// The first bytes of a ZIP archive, and of one without files.
 const ARCHIVE_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
@@ -86,6 +96,8 @@ pub(crate) struct ExportFiles {
     /// Bytes that may still be read.
     remaining: u64,
     symbolic_links: u64,
+    /// Folders and files below the folder that cannot be listed, with the reasons.
+    unlisted: Vec<(String, String)>,
 }
 
 impl ExportFiles {
@@ -100,6 +112,7 @@ impl ExportFiles {
             limits,
             remaining: limits.max_bytes,
             symbolic_links: 0,
+            unlisted: Vec::new(),
         };
         let failed = |error| io_error(&files.label(), error);
         let metadata = fs::metadata(path).map_err(failed)?;
@@ -114,7 +127,7 @@ impl ExportFiles {
                 let name = path.file_name().unwrap_or(path.as_os_str());
                 files.files.push(ExportFile {
                     name: name.to_string_lossy().into_owned(),
-                    modified: metadata.modified().ok().map(DateTime::from),
+                    modified: metadata.modified().ok().and_then(time::from_system_time),
                     location: Location::Path(path.to_owned()),
                 });
                 files.container = Container::File(Some(file));
@@ -130,20 +143,18 @@ impl ExportFiles {
 
     /// The files that are read as the importer's format: a single file whatever its
     /// name is, and those of a folder or archive by their names. What is not read is
-    /// counted.
-    pub(crate) fn select(
-        &self,
-        importer: &mut Importer<'_>,
-    ) -> Result<Vec<ExportFile>, ImportError> {
+    /// counted, and a folder that cannot be listed is refused.
+    pub(crate) fn select(&self, importer: &mut Importer<'_>) -> Result<Vec<ExportFile>, Stop> {
+        for (label, reason) in &self.unlisted {
+            importer.refuse(label, reason.as_str())?;
+        }
         let format = importer.format();
         let is_single = matches!(self.container, Container::File(_));
         let is_read = |file: &&ExportFile| is_single || format.is_read(&file.name);
         let selected: Vec<ExportFile> = self.files.iter().filter(is_read).cloned().collect();
         if selected.is_empty() {
-            return Err(ImportError::NothingFound {
-                file: self.label(),
-                format,
-            });
+            let file = self.label();
+            return Err(ImportError::NothingFound { file, format }.into());
         }
         let others = self.files.len() - selected.len();
         let report = importer.report();
@@ -221,36 +232,66 @@ impl ExportFiles {
         escape(&self.path.display().to_string())
     }
 
+    /// Lists the folder at the path and those below it. One of these that cannot be listed
+    /// takes no other with it.
     fn list_folder(&mut self) -> Result<(), ImportError> {
-        let mut folders = vec![(self.path.clone(), String::new())];
-        let mut count = 0;
-        while let Some((folder, prefix)) = folders.pop() {
-            let failed = |error| io_error(&escape(&folder.display().to_string()), error);
-            for entry in fs::read_dir(&folder).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let kind = entry.file_type().map_err(failed)?;
-                count += 1;
-                self.check_count(count)?;
-                let path = format!("{prefix}{name}");
-                if is_hidden(&path) {
+        let root = fs::read_dir(&self.path).map_err(|error| io_error(&self.label(), error))?;
+        let mut listing = FolderListing::default();
+        self.list_entries(root, "", &mut listing)?;
+        while let Some((folder, path)) = listing.folders.pop() {
+            match fs::read_dir(&folder) {
+                Ok(entries) => self.list_entries(entries, &format!("{path}/"), &mut listing)?,
+                Err(error) => self.add_unlisted(&path, error),
+            }
+        }
+        self.unlisted.sort();
+        Ok(())
+    }
+
+    /// Lists the entries of a folder whose names begin with `prefix`.
+    fn list_entries(
+        &mut self,
+        entries: ReadDir,
+        prefix: &str,
+        listing: &mut FolderListing,
+    ) -> Result<(), ImportError> {
+        for entry in entries {
+            listing.count += 1;
+            self.check_count(listing.count)?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if prefix.is_empty() => return Err(io_error(&self.label(), error)),
+                Err(error) => {
+                    self.add_unlisted(prefix, error);
                     continue;
                 }
-                if kind.is_symlink() {
-                    self.symbolic_links += 1;
-                } else if kind.is_dir() {
-                    folders.push((entry.path(), format!("{path}/")));
-                } else if kind.is_file() {
+            };
+            let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if is_hidden(&path) {
+                continue;
+            }
+            match entry.file_type() {
+                Err(error) => self.add_unlisted(&path, error),
+                Ok(kind) if kind.is_symlink() => self.symbolic_links += 1,
+                Ok(kind) if kind.is_dir() => listing.folders.push((entry.path(), path)),
+                Ok(kind) if kind.is_file() => {
                     let modified = entry.metadata().and_then(|it| it.modified());
                     self.files.push(ExportFile {
                         name: path,
-                        modified: modified.ok().map(DateTime::from),
+                        modified: modified.ok().and_then(time::from_system_time),
                         location: Location::Path(entry.path()),
                     });
                 }
+                Ok(_) => {}
             }
         }
         Ok(())
+    }
+
+    fn add_unlisted(&mut self, path: &str, error: io::Error) {
+        let label = escape(path.trim_end_matches('/'));
+        let reason = io_error(&label, error).without_file();
+        self.unlisted.push((label, reason));
     }
 
     fn list_archive(&mut self, file: File) -> Result<(), ImportError> {

@@ -37,6 +37,11 @@ impl From<ImportError> for Stop {
     }
 }
 
+/// How often each memory occurred in a note or message: equal ones are distinguished by
+/// that.
+#[derive(Debug, Default)]
+pub(crate) struct Occurrences(HashMap<Uuid, u64>);
+
 /// Makes memories and passes them on.
 pub(crate) struct Importer<'a> {
     format: Format,
@@ -105,20 +110,32 @@ impl<'a> Importer<'a> {
 
     /// Adds one text; see [`add_document`](Self::add_document).
     pub(crate) fn add(&mut self, origin: &str, draft: Draft) -> Result<Vec<MemoryId>, Stop> {
-        self.add_document(vec![(origin.to_owned(), draft)])
+        self.add_document(
+            vec![(origin.to_owned(), draft)],
+            &mut Occurrences::default(),
+        )
+    }
+
+    /// Adds one text of several of a note, which are not linked to each other.
+    pub(crate) fn add_part(
+        &mut self,
+        origin: &str,
+        draft: Draft,
+        occurrences: &mut Occurrences,
+    ) -> Result<Vec<MemoryId>, Stop> {
+        self.add_document(vec![(origin.to_owned(), draft)], occurrences)
     }
 
     /// Adds texts that follow each other, and returns the ids of their memories: one for a
     /// text, or one for each part of a long one. Each memory is linked to the one before
     /// and after it. Their times are a microsecond apart where they would be equal, so
-    /// that a list keeps their order.
+    /// that a list keeps their order. `occurrences` are those of the note or message.
     pub(crate) fn add_document(
         &mut self,
         drafts: Vec<(String, Draft)>,
+        occurrences: &mut Occurrences,
     ) -> Result<Vec<MemoryId>, Stop> {
         let mut pieces = Vec::new();
-        // Equal pieces of one document are distinguished by their occurrence.
-        let mut occurrences: HashMap<Uuid, u64> = HashMap::new();
         for (origin, draft) in drafts {
             let entity = match &self.entity {
                 Some(entity) => entity.clone(),
@@ -139,7 +156,7 @@ impl<'a> Importer<'a> {
             let common = self.item(&entity, &draft);
             for (index, content) in parts.into_iter().enumerate() {
                 let first = self.derive(&entity, &draft.source_id, &content, 0);
-                let occurrence = occurrences.entry(first).or_default();
+                let occurrence = occurrences.0.entry(first).or_default();
                 let id = match *occurrence {
                     0 => first,
                     n => self.derive(&entity, &draft.source_id, &content, n),
@@ -293,7 +310,10 @@ mod tests {
         let drafts = drafts
             .iter()
             .map(|draft| ("a.md".to_owned(), draft.clone()));
-        importer.add_document(drafts.collect()).unwrap();
+        let drafts = drafts.collect();
+        importer
+            .add_document(drafts, &mut Occurrences::default())
+            .unwrap();
         let report = importer.into_report();
         (records, report)
     }

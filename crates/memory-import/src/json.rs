@@ -51,7 +51,7 @@ pub(crate) fn for_each_element(
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What the report calls the escapes that were replaced.
-const HALF_CHARACTERS: &str = "halves of characters, now U+FFFD";
+pub(crate) const HALF_CHARACTERS: &str = "halves of characters, now U+FFFD";
 
 /// Passes each element of a file's array, and its number from 1, to `on_element`.
 fn read_array(

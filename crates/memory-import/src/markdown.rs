@@ -9,7 +9,7 @@ use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles};
 use crate::front_matter::{self, Field, FrontMatter, Reading};
-use crate::importer::{Importer, Stop};
+use crate::importer::{Importer, Occurrences, Stop};
 use crate::outline::Outline;
 use crate::time;
 
@@ -19,7 +19,7 @@ const TIME_FIELDS: [&str; 3] = ["created", "created_at", "date"];
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for_each_note(files, importer, |note, importer| {
         let sections = note.sections(&note.body, importer);
-        importer.add_document(sections)?;
+        importer.add_document(sections, &mut Occurrences::default())?;
         Ok(())
     })
 }

@@ -4,7 +4,8 @@
 //! Each line is an entity or a relation. What the tool `read_graph` answers, one object
 //! with `entities` and `relations`, is read as well.
 
-use std::io::{self, BufRead, Read};
+use std::cell::Cell;
+use std::io::{self, BufRead, BufReader, Read};
 
 use memory::MemoryKind;
 use memory_json::Lines;
@@ -14,7 +15,8 @@ use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles, read_error};
 use crate::importer::{Importer, Stop};
-use crate::json::{self, json_error};
+use crate::json::{self, HALF_CHARACTERS, json_error};
+use crate::surrogates::ReplaceSurrogates;
 
 const ENTITY_FIELDS: &[&str] = &["entityType", "name", "observations", "type"];
 const RELATION_FIELDS: &[&str] = &["from", "relationType", "to", "type"];
@@ -39,14 +41,28 @@ fn read_file(
 ) -> Result<(), Stop> {
     let label = file.label();
     let max = files.limits().max_item_bytes;
-    let failed = |error| Stop::from(read_error(&label, error));
+    let replaced = Cell::new(0);
+    let content = ReplaceSurrogates::new(files.open_file(file)?, &replaced);
+    let outcome = read_content(BufReader::new(content), &label, max, importer);
+    importer.report().skip(HALF_CHARACTERS, replaced.get());
+    outcome
+}
+
+/// Reads a file whose lines, or whose graph, have at most `max` bytes.
+fn read_content(
+    mut content: impl BufRead,
+    label: &str,
+    max: u64,
+    importer: &mut Importer<'_>,
+) -> Result<(), Stop> {
+    let failed = |error| Stop::from(read_error(label, error));
     // The file may be a pipe, which is read once: what decides is kept.
-    let mut content = files.open_file(file)?;
     let mut start = Vec::new();
     read_first_line(&mut content, max, &mut start).map_err(failed)?;
     // An empty graph is an empty file.
-    if start.trim_ascii().is_empty() || has_element(&start) {
-        return read_lines(io::Cursor::new(start).chain(content), &label, importer);
+    if start.trim_ascii().is_empty() || has_element(&start, max) {
+        let content = io::Cursor::new(start).chain(content);
+        return read_lines(content, label, max, importer);
     }
     // A file whose first line is damaged may be one of lines all the same, and one whose
     // lines are parts of a graph has none that is an element of its own.
@@ -55,18 +71,24 @@ fn read_file(
     read.map_err(failed)?;
     let graph = match start.len() as u64 > max {
         true => Err(ImportError::ItemTooLarge {
-            file: label.clone(),
+            file: label.to_owned(),
             max,
         }),
-        false => parse_graph(&start, &label),
+        false => parse_graph(&start, label),
     };
     match graph {
-        Ok(graph) => read_graph(&graph, &label, importer),
-        Err(_) if has_element(&start) => {
-            read_lines(io::Cursor::new(start).chain(content), &label, importer)
+        Ok(graph) => read_graph(&graph, label, importer),
+        Err(_) if has_element(&start, max) => {
+            let content = io::Cursor::new(start).chain(content);
+            read_lines(content, label, max, importer)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Lines of at most `max` bytes.
+fn lines<R: BufRead>(content: R, max: u64) -> io::Result<Lines<R>> {
+    Lines::with_max(content, usize::try_from(max).unwrap_or(usize::MAX))
 }
 
 /// Reads the first line that is not blank, and those before it, up to one byte more than
@@ -84,8 +106,8 @@ fn read_first_line(content: &mut impl BufRead, max: u64, start: &mut Vec<u8>) ->
 
 /// Whether any line is an entity or a relation, which is an object with a `type`. A line
 /// that cannot be read is none.
-fn has_element(text: &[u8]) -> bool {
-    let Ok(mut lines) = Lines::open(text) else {
+fn has_element(text: &[u8], max: u64) -> bool {
+    let Ok(mut lines) = lines(text, max) else {
         return false;
     };
     while let Ok(Some(line)) = lines.next_line() {
@@ -99,9 +121,14 @@ fn has_element(text: &[u8]) -> bool {
 }
 
 /// Reads a file of lines. Those that are neither an entity nor a relation are refused.
-fn read_lines(content: impl BufRead, label: &str, importer: &mut Importer<'_>) -> Result<(), Stop> {
+fn read_lines(
+    content: impl BufRead,
+    label: &str,
+    max: u64,
+    importer: &mut Importer<'_>,
+) -> Result<(), Stop> {
     let failed = |error| Stop::from(read_error(label, error));
-    let mut lines = Lines::open(content).map_err(failed)?;
+    let mut lines = lines(content, max).map_err(failed)?;
     while let Some(line) = lines.next_line().map_err(failed)? {
         let origin = format!("{label}, line {}", line.number);
         let parsed = match line.text {

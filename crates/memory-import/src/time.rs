@@ -1,5 +1,7 @@
 //! The times of exports.
 
+use std::time::{Duration, SystemTime};
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use memory::limits;
 
@@ -45,6 +47,16 @@ pub(crate) fn from_epoch_seconds(seconds: f64) -> Option<DateTime<Utc>> {
     within_limits(DateTime::from_timestamp_micros(micros)?)
 }
 
+/// The time of a file, to the microsecond; `None` outside the years 1 to 9999.
+pub(crate) fn from_system_time(time: SystemTime) -> Option<DateTime<Utc>> {
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).ok();
+    let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => micros(after)?,
+        Err(before) => -micros(before.duration())?,
+    };
+    within_limits(DateTime::from_timestamp_micros(micros)?)
+}
+
 /// The next microsecond: the time of what has none and follows something that has one.
 pub(crate) fn next(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     within_limits(time.checked_add_signed(TimeDelta::microseconds(1))?)
@@ -77,6 +89,23 @@ mod tests {
         for text in ["", "yesterday", "2026-02-30", "10000-01-01", "12"] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn times_of_files_outside_the_limits_are_unknown() {
+        const YEAR: u64 = 31_556_952;
+        let epoch = SystemTime::UNIX_EPOCH;
+        let years = |count| Duration::from_secs(count * YEAR);
+        let after = from_system_time(epoch + Duration::from_micros(1)).unwrap();
+        assert_eq!(after.timestamp_micros(), 1);
+        let before = from_system_time(epoch - Duration::from_micros(1)).unwrap();
+        assert_eq!(before.timestamp_micros(), -1);
+        assert!(from_system_time(epoch + years(8_000)).is_some());
+        // The year 318,857, and what no date of chrono can be.
+        for far in [8_100, 316_887, 400_000, 250_000_000_000] {
+            assert_eq!(from_system_time(epoch + years(far)), None, "{far} years");
+        }
+        assert_eq!(from_system_time(epoch - years(2_000)), None);
     }
 
     #[test]

@@ -59,18 +59,27 @@ pub struct NumberedLine<'a> {
 /// `\r\n`; the last one may have no line end.
 pub struct Lines<R> {
     input: io::Chain<io::Cursor<Vec<u8>>, R>,
+    max_line_bytes: usize,
     line: Vec<u8>,
     number: usize,
     consumed: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// Reads the first bytes of `input`.
+    /// Reads the first bytes of `input`, whose lines have at most [`MAX_LINE_BYTES`].
     ///
     /// # Errors
     /// An I/O error, or [`io::ErrorKind::InvalidData`] with the format of input
     /// that cannot be JSONL.
-    pub fn open(mut input: R) -> io::Result<Self> {
+    pub fn open(input: R) -> io::Result<Self> {
+        Self::with_max(input, MAX_LINE_BYTES)
+    }
+
+    /// As [`open`](Self::open), for lines of at most `max_line_bytes`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn with_max(mut input: R, max_line_bytes: usize) -> io::Result<Self> {
         let mut start = Vec::new();
         input
             .by_ref()
@@ -81,6 +90,7 @@ impl<R: BufRead> Lines<R> {
         }
         Ok(Self {
             input: io::Cursor::new(start).chain(input),
+            max_line_bytes,
             line: Vec::new(),
             number: 0,
             consumed: 0,
@@ -121,7 +131,8 @@ impl<R: BufRead> Lines<R> {
                 ""
             };
             Err(format!(
-                "the line is longer than {MAX_LINE_BYTES} bytes{hint}"
+                "the line is longer than {} bytes{hint}",
+                self.max_line_bytes
             ))
         };
         Ok(Some(NumberedLine {
@@ -133,11 +144,11 @@ impl<R: BufRead> Lines<R> {
     /// Reads to the end of the line; bytes beyond the limit are skipped and not
     /// kept.
     fn read_line(&mut self) -> io::Result<LineRead> {
-        const WITH_LINE_END: u64 = MAX_LINE_BYTES as u64 + 1;
+        let with_line_end = (self.max_line_bytes as u64).saturating_add(1);
         self.line.clear();
-        let mut bounded = self.input.by_ref().take(WITH_LINE_END);
+        let mut bounded = self.input.by_ref().take(with_line_end);
         let kept = bounded.read_until(b'\n', &mut self.line)?;
-        let is_complete = kept <= MAX_LINE_BYTES || self.line.ends_with(b"\n");
+        let is_complete = kept <= self.max_line_bytes || self.line.ends_with(b"\n");
         let beyond = if is_complete {
             0
         } else {
@@ -277,6 +288,15 @@ mod tests {
         ];
         assert_eq!(starts, expected);
         assert!(lines[1].1.contains("4194304 bytes"));
+    }
+
+    #[test]
+    fn lines_may_have_another_limit() {
+        let mut lines = Lines::with_max(b"12345\n123456\n".as_slice(), 5).unwrap();
+        let first = lines.next_line().unwrap().unwrap();
+        assert_eq!(first.text, Ok("12345"));
+        let second = lines.next_line().unwrap().unwrap();
+        assert!(second.text.unwrap_err().contains("longer than 5 bytes"));
     }
 
     #[test]

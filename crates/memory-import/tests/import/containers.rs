@@ -80,6 +80,33 @@ fn files_of_a_large_export_are_read_in_the_order_of_their_names() {
     assert_eq!((export.report.files, export.skipped("other files")), (2, 1));
 }
 
+/// A folder that is too deep for a path stands for one that this user may not read, as root
+/// may read every folder.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_listed_takes_no_other_with_it() {
+    use std::os::fd::AsRawFd;
+
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.md", "Before.");
+    write(folder.path(), "z/b.md", "After.");
+    let name = "n".repeat(250);
+    let mut deepest = fs::File::open(folder.path()).unwrap();
+    // Paths have fewer than 4,096 bytes.
+    for _ in 0..17 {
+        let path = format!("/proc/self/fd/{}/{name}", deepest.as_raw_fd());
+        fs::create_dir(&path).unwrap();
+        deepest = fs::File::open(&path).unwrap();
+    }
+    let export = read(Format::Markdown, folder.path());
+    assert_eq!(export.contents(), ["Before.", "After."]);
+    let [(origin, reason)] = &export.refused[..] else {
+        panic!("{:?}", export.refused);
+    };
+    assert!(origin.starts_with("nnn"), "{origin}");
+    assert!(reason.starts_with("it cannot be read: "), "{reason}");
+}
+
 #[cfg(unix)]
 #[test]
 fn symbolic_links_are_not_followed() {

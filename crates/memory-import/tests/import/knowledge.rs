@@ -1,10 +1,10 @@
 //! mem0 and the MCP server for memory.
 
 use memory::{EntityId, MemoryKind};
-use memory_import::{Format, ImportOptions};
+use memory_import::{Format, ImportOptions, ReadLimits};
 use serde_json::json;
 
-use crate::support::{fixture, read, read_with, write};
+use crate::support::{fixture, options, read, read_with, write};
 
 #[test]
 fn mem0_memories_keep_their_values() {
@@ -186,4 +186,69 @@ fn memories_of_mem0_whose_owner_is_no_entity_are_refused() {
     assert_eq!(owners, ["ann"; 2]);
     let refused: Vec<&str> = export.refused.iter().map(|(it, _)| it.as_str()).collect();
     assert_eq!(refused, ["m.json, memory 2", "m.json, memory 3"]);
+}
+
+#[test]
+fn half_a_character_takes_no_observation_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a program writes it that cuts a text in the middle of an emoji.
+    let entity = r#"{"type":"entity","name":"Tam","entityType":"person",
+        "observations":["Pays late \ud83d","Sells horses"]}"#;
+    let line = entity.replace('\n', "");
+    let graph = format!("{{\"entities\":[{entity}],\"relations\":[]}}");
+    for text in [line, graph] {
+        let path = write(folder.path(), "memory.json", &text);
+        let export = read(Format::McpMemory, &path);
+        assert_eq!(
+            export.contents(),
+            ["Tam: Pays late \u{fffd}", "Tam: Sells horses"],
+            "{text}"
+        );
+        assert_eq!(export.skipped("halves of characters, now U+FFFD"), 1);
+    }
+}
+
+#[test]
+fn a_line_of_the_mcp_server_may_be_as_long_as_an_item() {
+    let folder = tempfile::tempdir().unwrap();
+    let entity = |name: &str, bytes: usize| {
+        let observation = format!("{name} {}", "x".repeat(4_000));
+        let observations = vec![observation; bytes / 4_000];
+        json!({"type": "entity", "name": name, "entityType": "t", "observations": observations})
+            .to_string()
+    };
+    // More than a line of JSONL.
+    let long = entity("Tam", 5 << 20);
+    let small = entity("Edda", 4_000);
+    for text in [
+        long.clone(),
+        format!("{small}\n{long}\n"),
+        format!("{long}\n{small}\n"),
+    ] {
+        let path = write(folder.path(), "memory.jsonl", &text);
+        let export = read(Format::McpMemory, &path);
+        assert!(export.refused.is_empty(), "{:?}", export.refused);
+        let of_tam = export
+            .contents()
+            .iter()
+            .filter(|it| it.starts_with("Tam: "))
+            .count();
+        assert_eq!(of_tam, (5 << 20) / 4_000);
+    }
+    let limits = ReadLimits {
+        max_item_bytes: 1 << 20,
+        ..ReadLimits::default()
+    };
+    let limited = ImportOptions {
+        limits,
+        ..options()
+    };
+    let path = write(folder.path(), "memory.jsonl", format!("{small}\n{long}\n"));
+    let export = read_with(Format::McpMemory, &path, &limited).1.unwrap();
+    assert_eq!(export.items.len(), 1);
+    assert!(
+        export.refused[0].1.contains("1048576 bytes"),
+        "{:?}",
+        export.refused
+    );
 }

@@ -199,3 +199,32 @@ fn observations_and_relations_of_basic_memory_are_memories() {
     assert!(export.refused.is_empty(), "{:?}", export.refused);
     assert_eq!(export.ids().len(), 8);
 }
+
+#[test]
+fn items_of_basic_memory_that_differ_in_their_category_alone_are_separate_memories() {
+    let folder = tempfile::tempdir().unwrap();
+    let once = "# Mira\n\n- [likes] Tea\n- drinks [[Tea]] (in winter)\n";
+    let path = write(folder.path(), "mira.md", once);
+    let first = read(Format::BasicMemory, &path);
+    let more = format!("{once}- [dislikes] Tea\n- drinks [[Tea]] (in summer)\n");
+    let path = write(folder.path(), "mira.md", more);
+    let export = read(Format::BasicMemory, &path);
+    let values = |content: &str, key: &str| -> Vec<String> {
+        let items = export.items.iter().map(|(_, item)| item);
+        let items = items.filter(|item| item.content == content);
+        items.map(|item| item.metadata[key].clone()).collect()
+    };
+    assert_eq!(values("Mira: Tea", "category"), ["likes", "dislikes"]);
+    assert_eq!(
+        values("Mira drinks Tea", "relation_context"),
+        ["in winter", "in summer"]
+    );
+    assert_eq!(export.ids().len(), 4);
+    for (id, content) in first.ids() {
+        assert_eq!(
+            export.ids().get(&id),
+            Some(&content),
+            "the first ones keep their ids"
+        );
+    }
+}
