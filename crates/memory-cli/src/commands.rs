@@ -31,7 +31,7 @@ use crate::args::{Cli, Command};
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::interrupt::{DRAIN_TIMEOUT, Signals};
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::settings;
 
 /// Runs the command that the command line names.
@@ -50,6 +50,7 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         )?,
     };
     let database = Database::new(settings);
+    let time_to_close = time_to_close(&cli.command);
     let outcome = match interruption(&cli.command) {
         Some(consequence) => {
             let mut signals = Signals::listen()?;
@@ -73,9 +74,50 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         // The command closed the database, if there was time.
         return outcome;
     }
-    let closed = database.close().await;
-    outcome?;
-    Ok(closed?)
+    let closed = close(&database, time_to_close).await;
+    match outcome {
+        // A reader that left is no failure, and must not hide one.
+        Err(Failure::OutputClosed) => closed.and(Err(Failure::OutputClosed)),
+        outcome => outcome.and(closed),
+    }
+}
+
+/// How long a command waits for statements in progress when it ends. A server ends because
+/// it was asked to, and may have requests left that were cut off.
+fn time_to_close(command: &Command) -> Duration {
+    match command {
+        Command::Serve(_) | Command::Mcp(_) => DRAIN_TIMEOUT,
+        _ => Duration::MAX,
+    }
+}
+
+/// Closes what the command opened, until a signal: a command that listened for signals has no
+/// default action for them any more.
+async fn close(database: &Database, time: Duration) -> Result<(), Failure> {
+    let closing = timeout(time, database.close());
+    let closed = match Signals::listen() {
+        Ok(mut signals) => signals.guard(closing).await,
+        Err(_) => Ok(closing.await),
+    };
+    match closed {
+        Ok(Ok(closed)) => Ok(closed?),
+        Ok(Err(_)) => {
+            note(format_args!(
+                "statements were still in progress after {} s; ended without waiting for them, \
+                 and their writes may have been stored",
+                time.as_secs()
+            ));
+            Ok(())
+        }
+        Err(signal) => {
+            let message = format!(
+                "interrupted by {} while the database was being closed; statements in progress \
+                 may have been stored",
+                signal.name()
+            );
+            Err(Failure::interrupted(signal, message))
+        }
+    }
 }
 
 /// What a signal during a long command means; `None` for a command that ends at once

@@ -97,25 +97,32 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
         0 => "all checks passed".to_owned(),
         count => format!("{count} of {} checks failed", findings.len()),
     };
-    if output.is_json() {
+    let settings = database.settings();
+    let printed = if output.is_json() {
         output.write_json(&DoctorReport {
             healthy: code.is_none(),
             parts: &findings,
-            settings: settings::report(database.settings()),
-        })?;
+            settings: settings::report(settings),
+        })
     } else {
-        findings
-            .iter()
-            .try_for_each(|finding| print(finding, output))?;
-        print_settings(database.settings(), output)?;
-        if code.is_none() {
-            output.write_line(format_args!("{summary}"))?;
-        }
-    }
+        print_report(&findings, settings, output)
+    };
     match code {
-        None => Ok(()),
+        None if output.is_json() => printed,
+        None => printed.and_then(|()| output.write_line(format_args!("{summary}"))),
+        // A reader that left must not hide it.
         Some(code) => Err(Failure::unhealthy(code, summary)),
     }
+}
+
+fn print_report(
+    findings: &[Finding],
+    settings: &Settings,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let mut findings = findings.iter();
+    findings.try_for_each(|finding| print(finding, output))?;
+    print_settings(settings, output)
 }
 
 #[derive(Serialize)]

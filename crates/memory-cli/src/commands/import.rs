@@ -87,8 +87,7 @@ pub(crate) async fn run(
         }
     }
     // What was imported before a failure stays and is reported.
-    import.summary.print(output)?;
-    output.flush()?;
+    let printed = import.summary.print(output).and_then(|()| output.flush());
     if !output.is_json() {
         import.summary.note_report();
     }
@@ -100,7 +99,8 @@ pub(crate) async fn run(
         }
     }
     import.note_orphans();
-    import.summary.result()
+    // A reader that left must not hide what was refused.
+    import.summary.result().and(printed)
 }
 
 /// Why an import stops before the end of its input.

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use memory::{MemoryError, SettingProblem, Settings};
 use memory_server::{
     Access, Metrics, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError,
@@ -260,9 +261,10 @@ pub(crate) struct TokenArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Entities whose names start with this; all entities if it is not given
-    #[arg(long, value_name = "PREFIX", default_value = "")]
-    entities: String,
+    /// Entities whose names start with this, which is not empty; all entities if it is not given
+    // An empty one, such as that of a variable that is not set, would cover all of them.
+    #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
+    entities: Option<String>,
 
     /// What the token may do
     #[arg(long, value_name = "ACCESS", value_enum, default_value_t)]
@@ -285,7 +287,7 @@ pub(crate) fn token(args: TokenArgs, output: &mut Output) -> Result<(), Failure>
         AccessName::Write => Access::Write,
     };
     let scope = TokenScope {
-        entities: args.entities,
+        entities: args.entities.unwrap_or_default(),
         access,
     };
     let made = Tokens::create(&args.file, scope).map_err(tokens_failure)?;

@@ -58,6 +58,8 @@ fn invalid_command_line_is_a_usage_error() {
         &["list", "mira", "--after", "there"],
         &["forget", "mira", "not-an-id"],
         &["remember", "mira"],
+        // Of a variable that is not set: it would be a token for all entities.
+        &["token", "tokens", "--entities", ""],
         &["--db", "", "stats"],
     ] {
         let run = dir.run(&[&["--json"], args].concat());

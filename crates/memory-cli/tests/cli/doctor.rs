@@ -55,6 +55,33 @@ fn empty_cache_folder_is_reported_with_a_fix() {
 }
 
 #[test]
+fn a_model_directory_is_not_a_matter_of_setup() {
+    let dir = TestDir::new();
+    let fixes = |model: &str, cache: Option<&str>| {
+        let mut doctor = dir.command(&["--json", "--model", model, "doctor"]);
+        if let Some(cache) = cache {
+            doctor.env("MEMORY_CACHE_DIR", path_str(&dir.path(cache)));
+        }
+        let output = doctor.output().expect("it runs");
+        let report = parse(&String::from_utf8_lossy(&output.stdout));
+        let fix = |name| part(&report, name)["fix"].as_str().map(str::to_owned);
+        (
+            fix("runtime"),
+            fix("embedding").expect("the model is missing"),
+        )
+    };
+    let (runtime, embedding) = fixes("./mine", Some("cache"));
+    assert_eq!(runtime.as_ref(), Some(&embedding), "first the runtime");
+    assert!(embedding.starts_with("memory setup ("), "{embedding}");
+    let (runtime, embedding) = fixes("./mine", None);
+    assert_eq!(runtime, None, "it is there");
+    assert!(
+        embedding.contains("path of a model directory"),
+        "{embedding}"
+    );
+}
+
+#[test]
 fn checks_pass_with_runtime_model_and_database() {
     let dir = TestDir::new();
     // Only the database is missing.

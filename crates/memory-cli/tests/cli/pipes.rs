@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use crate::test_dir::{TestDir, parse};
+use crate::test_dir::{Run, TestDir, parse};
 
 #[test]
 fn closed_pipe_ends_export_and_list_silently() {
@@ -45,4 +45,42 @@ fn closed_pipe_ends_export_and_list_silently() {
             "{command:?}"
         );
     }
+}
+
+#[test]
+fn a_reader_that_left_does_not_hide_what_failed() {
+    let dir = TestDir::new();
+    dir.write(
+        "bad.jsonl",
+        "nonsense\n{\"entity\":\"mira\",\"content\":\"Rain.\"}\n",
+    );
+    dir.write("damaged.json", "[1");
+    let run = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = dir.command(args);
+        let output = command.stdout(writer).output().expect("it starts");
+        Run::of(output)
+    };
+    let refused = run(&["--json", "import", "bad.jsonl"]).code(3);
+    assert_eq!(refused.json_error()["kind"], "invalid_input");
+    let from = [
+        "--json",
+        "import",
+        "damaged.json",
+        "--from",
+        "claude",
+        "--entity",
+        "mira",
+    ];
+    let damaged = run(&from).code(3);
+    assert!(damaged.err.contains("damaged"), "{damaged:?}");
+    dir.write(
+        "good.jsonl",
+        "{\"entity\":\"mira\",\"content\":\"Snow.\"}\n",
+    );
+    let good = run(&["import", "good.jsonl"]).code(0);
+    assert_eq!(good.err, "");
+    let doctor = run(&["--json", "--db", "sqlite://none.db", "doctor"]).code(6);
+    assert_eq!(doctor.json_error()["kind"], "unhealthy");
 }

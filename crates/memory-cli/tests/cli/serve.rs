@@ -11,6 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::serving::Serving;
 use crate::test_dir::{Run, TestDir, parse};
@@ -221,6 +223,43 @@ fn a_host_may_be_a_name_and_a_second_signal_ends_the_server_at_once() {
         log.contains("requests in progress were not answered"),
         "{log}"
     );
+}
+
+#[test]
+fn a_signal_ends_a_server_that_waits_for_statements() {
+    let dir = TestDir::new();
+    dir.run(&["migrate"]).code(0);
+    let mut command = dir.command(&["serve", "--listen", "127.0.0.1:0", "--drain-timeout", "0"]);
+    let log = File::create(dir.path("log")).expect("the folder can be written");
+    command.stderr(log);
+    let mut server = Serving::run(command);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    // Nobody can write for now.
+    let options = SqliteConnectOptions::new().filename(dir.path("memory.db"));
+    let mut lock = runtime.block_on(options.connect()).expect("it is there");
+    let begin = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut lock);
+    runtime.block_on(begin).expect("nobody else writes");
+    let url = format!("{}/v1/entities/mira/memories", server.address);
+    let request = client().post(url).body(r#"{"content":"Rain."}"#);
+    let request = runtime.spawn(request.send());
+    thread::sleep(Duration::from_millis(1_500));
+    server.signal("TERM");
+    wait_until("requests are cut off", || {
+        dir.read("log").contains("still in progress")
+    });
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.end("TERM").code(), Some(143), "{}", dir.read("log"));
+    assert!(
+        dir.read("log")
+            .contains("while the database was being closed"),
+        "{}",
+        dir.read("log")
+    );
+    drop((request, lock));
 }
 
 #[test]

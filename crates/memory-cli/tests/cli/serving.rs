@@ -29,11 +29,16 @@ impl Serving {
         Self { child, address }
     }
 
-    /// Sends a signal, such as `TERM`, and waits until it ends.
-    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         assert!(sent.expect("it runs").success());
+    }
+
+    /// Sends a signal, and waits until it ends.
+    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
         self.child.wait().expect("it ends")
     }
 }

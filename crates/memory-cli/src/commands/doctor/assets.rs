@@ -31,23 +31,20 @@ pub(super) async fn check(database: &Database) -> (Vec<Finding>, Option<Arc<Onnx
     };
     let trial = run_trial(database.embedder_options()).await;
     let model = database.settings().model().unwrap_or(DEFAULT_MODEL);
-    let fix = match model {
-        DEFAULT_MODEL => SETUP_COMMAND.to_owned(),
-        _ => format!("memory setup --model {model}"),
-    };
+    let fixes = Fixes::of(model);
     let statuses = verify(&cache, manifest::find_model(model));
     let mut findings: Vec<Finding> = [
-        ("runtime", runtime_dir(&cache)),
-        ("model", model_dir(&cache, model)),
+        ("runtime", runtime_dir(&cache), &fixes.runtime),
+        ("model", model_dir(&cache, model), &fixes.model),
     ]
     .into_iter()
-    .filter_map(|(part, folder)| {
+    .filter_map(|(part, folder, fix)| {
         let status = statuses.iter().find(|status| status.path == folder)?;
         Some(check_asset(
             part,
             status,
             trial.as_ref().ok().map(|(trial, _)| trial),
-            &fix,
+            fix,
         ))
     })
     .collect();
@@ -57,8 +54,45 @@ pub(super) async fn check(database: &Database) -> (Vec<Finding>, Option<Arc<Onnx
             (findings, Some(embedder))
         }
         Err(failure) => {
+            // Without a runtime it is not known whether the model works.
+            let has_runtime = findings.iter().all(|it| it.part != "runtime" || it.healthy);
+            let fix = match has_runtime {
+                true => fixes.model,
+                false => fixes.runtime,
+            };
             findings.push(Finding::failed("embedding", &failure).with_fix(fix));
             (findings, None)
+        }
+    }
+}
+
+/// What to do about a part that is missing, damaged or does not work.
+struct Fixes {
+    runtime: String,
+    model: String,
+}
+
+impl Fixes {
+    /// Those of a model, by name or path. Setup has the default model and a few others.
+    fn of(model: &str) -> Self {
+        let setup = match model {
+            DEFAULT_MODEL => SETUP_COMMAND.to_owned(),
+            _ => format!("memory setup --model {model}"),
+        };
+        if manifest::find_model(model).is_some() {
+            return Self {
+                runtime: setup.clone(),
+                model: setup,
+            };
+        }
+        let names = manifest::models().map(|asset| asset.model_name());
+        let names: Vec<&str> = names.into_iter().flatten().collect();
+        Self {
+            runtime: SETUP_COMMAND.to_owned(),
+            model: format!(
+                "name a model of memory setup ({}), or the path of a model directory",
+                names.join(", ")
+            ),
         }
     }
 }
@@ -141,6 +175,24 @@ mod tests {
             name: "ONNX Runtime",
             path: "cache/onnxruntime".into(),
             state,
+        }
+    }
+
+    #[test]
+    fn a_fix_names_setup_only_for_what_setup_has() {
+        let fixes = |model| {
+            let Fixes { runtime, model } = Fixes::of(model);
+            (runtime, model)
+        };
+        let setup = SETUP_COMMAND.to_owned();
+        assert_eq!(fixes(DEFAULT_MODEL), (setup.clone(), setup.clone()));
+        let other = "memory setup --model multilingual-e5-small".to_owned();
+        assert_eq!(fixes("multilingual-e5-small"), (other.clone(), other));
+        for own in ["./mine", "/models/mine", "mine"] {
+            let (runtime, model) = fixes(own);
+            assert_eq!(runtime, setup, "{own}");
+            assert!(model.contains("model directory"), "{own}: {model}");
+            assert!(!model.contains("--model"), "{own}: {model}");
         }
     }
 
