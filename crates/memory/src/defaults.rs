@@ -50,22 +50,28 @@ pub(crate) async fn store(
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let mut options = memory_pg::PgOptions::new()
-                .language(config.language)
-                .ann_target_recall(ann_target_recall);
-            if let Some(Consistency::Bounded(bound)) = &mut config.consistency {
-                options = options.notify_changes(true);
-                if !replicas.is_empty() {
-                    let staleness = *bound / 2;
-                    options = options.replica_staleness(staleness);
-                    *bound -= staleness;
-                }
+            let mut options = pg_options(config).ann_target_recall(ann_target_recall);
+            if let Some(Consistency::Bounded(bound)) = &mut config.consistency
+                && !replicas.is_empty()
+            {
+                let staleness = *bound / 2;
+                options = options.replica_staleness(staleness);
+                *bound -= staleness;
             }
             let options = options.replicas(replicas);
             Ok(Arc::new(options.connect(url).await?))
         }
         name => Err(MemoryError::configuration(unsupported(name))),
     }
+}
+
+/// What a store on PostgreSQL has to know of the configuration, whoever connects to it.
+#[cfg(feature = "postgres")]
+pub(crate) fn pg_options(config: &MemoryConfig) -> memory_pg::PgOptions {
+    let is_bounded = matches!(config.consistency, Some(Consistency::Bounded(_)));
+    memory_pg::PgOptions::new()
+        .language(config.language)
+        .notify_changes(is_bounded)
 }
 
 /// The message for a URL that no store opens. The URL itself stays out of it: it

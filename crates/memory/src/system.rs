@@ -13,6 +13,8 @@ use memory_engine::{Engine, RecallHit, RecallReport, RecallRequest};
 use memory_metrics::{Operation, observe};
 
 use crate::builder::MemorySystemBuilder;
+#[cfg(feature = "postgres")]
+use crate::defaults;
 
 /// The memory system. Cloning is cheap and shares everything; all methods may
 /// be called from many tasks at once.
@@ -90,7 +92,9 @@ impl MemorySystem {
         pool: memory_pg::PgPool,
         config: memory_core::MemoryConfig,
     ) -> MemoryResult<Self> {
-        let store = memory_pg::PgStore::with_pool(pool).await?;
+        // Before the database is touched: opening the store migrates its schema.
+        config.validate()?;
+        let store = defaults::pg_options(&config).with_pool(pool).await?;
         Self::builder().store(store).config(config).build().await
     }
 

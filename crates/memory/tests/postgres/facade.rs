@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use memory::postgres::PgPool;
+use memory::postgres::{PgOptions, PgPool};
+use memory::store::{SearchRequest, Store};
 use memory::{
-    ByteSize, Consistency, ErrorKind, MemoryBatchItem, MemoryConfig, MemoryFilter, MemoryId,
-    MemoryKind, MemoryPatch, MemorySystem, RecallRequest,
+    ByteSize, Consistency, EntityId, ErrorKind, Language, MemoryBatchItem, MemoryConfig,
+    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemorySystem, RecallRequest,
 };
 
 fn server() -> String {
@@ -70,6 +71,42 @@ async fn two_systems_on_one_database_see_each_others_memories() {
             .unwrap(),
         1
     );
+}
+
+/// Without a function word no language is detected, so that only a store that was given the
+/// language writes the stem of the plural.
+#[tokio::test]
+async fn a_store_on_a_pool_has_the_language_of_the_configuration() {
+    let mira = entity();
+    let german = Some(Language::German);
+    let pool = PgPool::connect(&server()).await.unwrap();
+    let config = MemoryConfig {
+        language: german,
+        ..MemoryConfig::low_memory()
+    };
+    let memory = MemorySystem::with_pool(pool.clone(), config).await.unwrap();
+    let retained = memory.retain(&mira, MemoryKind::World, "Katzen füttern");
+    let id = retained.await.unwrap();
+    memory.close().await.unwrap();
+
+    let store = PgOptions::new().language(german).with_pool(pool).await;
+    let store = store.unwrap();
+    let request = SearchRequest::new(MemoryFilter::new(), 10).lexical("Katze");
+    let found = store.search(&EntityId::from(&mira), &request).await;
+    let found = found.unwrap().candidates.into_iter();
+    let found: Vec<MemoryId> = found.map(|hit| hit.memory.id).collect();
+    assert_eq!(found, [id]);
+}
+
+#[tokio::test]
+async fn a_configuration_is_checked_before_the_server_is_called() {
+    let pool = PgPool::connect_lazy("postgres://app@127.0.0.1:1/app").unwrap();
+    let config = MemoryConfig {
+        consistency: Some(Consistency::Bounded(Duration::ZERO)),
+        ..MemoryConfig::default()
+    };
+    let refused = MemorySystem::with_pool(pool, config).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
 }
 
 /// Another session has locked one of two entities, as a long import has.
