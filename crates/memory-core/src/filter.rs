@@ -11,7 +11,7 @@ use crate::error::{InvalidInput, MemoryError, MemoryResult};
 use crate::id::{EntityId, MemoryId};
 use crate::kind::MemoryKind;
 use crate::limits;
-use crate::memory::Memory;
+use crate::memory::{Memory, name_bytes, tree_bytes};
 
 /// How a memory's tags are compared with the tags asked for.
 ///
@@ -218,6 +218,20 @@ impl MemoryFilter {
                 .is_none_or(|id| memory.related.contains_key(&id))
     }
 
+    /// Bytes of this filter, heap included, as of [`Memory::size_bytes`].
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let (tags, metadata) = (&self.tags, &self.metadata);
+        let texts = metadata.iter().map(|(key, value)| key.len() + value.len());
+        size_of::<Self>()
+            + tree_bytes::<MemoryKind, ()>(self.kinds.len())
+            + tree_bytes::<String, ()>(tags.len())
+            + tags.iter().map(String::len).sum::<usize>()
+            + tree_bytes::<String, String>(metadata.len())
+            + texts.sum::<usize>()
+            + self.involves.as_ref().map_or(0, name_bytes)
+    }
+
     /// Checks the same limits that apply to memories.
     ///
     /// # Errors
@@ -271,6 +285,22 @@ mod tests {
                 AllStrict.matches(&set(&[]), &held),
                 "no tags asked for: no condition"
             );
+        }
+    }
+
+    #[test]
+    fn its_size_has_every_text() {
+        let text = || "x".repeat(500);
+        let filters = [
+            MemoryFilter::new().tags([text()], MemoryTagMode::Any),
+            MemoryFilter::new().metadata(text(), ""),
+            MemoryFilter::new().metadata("", text()),
+            MemoryFilter::new().involves(text()),
+        ];
+        let empty = MemoryFilter::new().size_bytes();
+        assert_eq!(empty, size_of::<MemoryFilter>());
+        for filter in filters {
+            assert!(filter.size_bytes() >= empty + 500, "{filter:?}");
         }
     }
 

@@ -98,14 +98,12 @@ impl Memory {
     /// allocator rounds up.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        /// The two counts before a shared string.
-        const COUNTS: usize = 2 * size_of::<usize>();
         let (metadata, related) = (&self.metadata, &self.related);
         let (entities, tags) = (&self.entities, &self.tags);
         let texts = metadata.iter().map(|(key, value)| key.len() + value.len());
         let roles = entities
             .iter()
-            .map(|(entity, role)| COUNTS + entity.as_str().len() + role.len());
+            .map(|(entity, role)| name_bytes(entity) + role.len());
         size_of::<Self>()
             + self.content.len()
             + self.context.as_ref().map_or(0, String::len)
@@ -120,10 +118,15 @@ impl Memory {
     }
 }
 
+/// What the name of an entity takes, and the two counts before a shared string.
+pub(crate) fn name_bytes(entity: &EntityId) -> usize {
+    2 * size_of::<usize>() + entity.as_str().len()
+}
+
 /// What the nodes of a B-tree of the standard library take: each leaf has room
 /// for eleven entries, and one is all there is up to that many. Larger trees
 /// are taken to be filled to two thirds, with an inner node to eight leaves.
-fn tree_bytes<K, V>(entries: usize) -> usize {
+pub(crate) fn tree_bytes<K, V>(entries: usize) -> usize {
     const ROOM: usize = 11;
     const FILLED: usize = 8;
     let leaf = ROOM * (size_of::<K>() + size_of::<V>()) + 2 * size_of::<usize>();

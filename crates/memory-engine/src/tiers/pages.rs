@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use memory_core::{
     Cache, CacheBackend, CachePolicy, EntityId, ListPage, ListRequest, Memory, MemoryConfig,
+    MemoryFilter,
 };
 
 use super::coherence::LoadToken;
@@ -45,9 +46,10 @@ impl CachedPage {
     /// A page that was read after `began`.
     pub(crate) fn new(request: ListRequest, page: ListPage, began: ReadInstant) -> Self {
         let memories = page.memories.iter().map(Memory::size_bytes);
+        let filter = request.filter.size_bytes() - size_of::<MemoryFilter>();
         let own = size_of::<Self>() + size_of::<ListRequest>();
         Self {
-            bytes: (own + memories.sum::<usize>()) as u64,
+            bytes: (own + filter + memories.sum::<usize>()) as u64,
             request: Arc::new(request),
             page: Arc::new(page),
             verified: Verified::new(began),
@@ -101,5 +103,26 @@ impl Pages {
 
     pub(super) fn cache(&self) -> &dyn Cache<EntityId, EntityPages> {
         &*self.cache
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{Generation, MemoryTagMode, SystemClock};
+
+    use super::*;
+
+    #[test]
+    fn a_page_counts_the_texts_of_its_filter() {
+        let bytes = |filter: MemoryFilter| {
+            let request = ListRequest::new(10).filter(filter);
+            let page = ListPage::new(Generation(1), Vec::new(), None);
+            CachedPage::new(request, page, ReadInstant::now(&SystemClock)).bytes
+        };
+        let tags = (0..64).map(|n| format!("{n:0>512}"));
+        let large = MemoryFilter::new()
+            .tags(tags, MemoryTagMode::Any)
+            .metadata("notes", "x".repeat(65_000));
+        assert!(bytes(large) > bytes(MemoryFilter::new()) + 64 * 512 + 65_000);
     }
 }
