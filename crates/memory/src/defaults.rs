@@ -6,6 +6,8 @@ use std::sync::Arc;
 use memory_core::Consistency;
 use memory_core::{Embedder, MemoryConfig, MemoryError, MemoryResult, SharedCache, Store};
 
+use crate::url_scheme::split_scheme;
+
 /// The URL schemes that this build supports.
 const SCHEMES: &[&str] = &[
     #[cfg(feature = "sqlite")]
@@ -34,7 +36,7 @@ pub(crate) async fn store(
     ann_target_recall: f64,
     config: &mut MemoryConfig,
 ) -> MemoryResult<Arc<dyn Store>> {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let scheme = split_scheme(url).map_or("", |(scheme, _)| scheme);
     // As in every URL, upper and lower case are the same.
     match scheme.to_ascii_lowercase().as_str() {
         "sqlite" if !replicas.is_empty() => Err(MemoryError::configuration(

@@ -63,6 +63,7 @@ mod lifecycle;
 mod settings;
 mod stream;
 mod system;
+mod url_scheme;
 
 pub use builder::MemorySystemBuilder;
 pub use settings::{OTHER_VARIABLES, SettingEntry, Settings, SettingsBuilder};

@@ -1,12 +1,15 @@
 //! Database URLs without their passwords.
 
+use crate::url_scheme::split_scheme;
+
 /// The URL without user, password and parameters. Where a password cannot be told
 /// from the rest, only the scheme is left.
 pub(super) fn redact_url(url: &str) -> String {
     const HIDDEN: &str = "…";
-    let Some((scheme, rest)) = url.split_once(':') else {
-        // A path; or a URL whose scheme was forgotten.
-        return if url.contains('@') { HIDDEN } else { url }.to_owned();
+    let Some((scheme, rest)) = split_scheme(url) else {
+        // A path; or a URL whose scheme was forgotten, or keys and values of libpq.
+        let is_path = !url.contains(['@', '=', '?', ':']);
+        return if is_path { url } else { HIDDEN }.to_owned();
     };
     if scheme == "sqlite" {
         return url.to_owned();
@@ -23,6 +26,10 @@ pub(super) fn redact_url(url: &str) -> String {
         }
         (None, question) => rest[..question.unwrap_or(rest.len())].to_owned(),
     };
+    // Keys and values of libpq after a scheme.
+    if address.contains(|c: char| c == '=' || c.is_whitespace()) {
+        return format!("{scheme}://{HIDDEN}");
+    }
     let parameters = if parameters.is_some() { "?…" } else { "" };
     format!("{scheme}://{address}{parameters}")
 }
@@ -44,6 +51,13 @@ mod tests {
             "postgres:app:hunter2@host",
             "app:hunter2@host/db",
             "hunter2@host/db",
+            "host=db user=app password=hunter2",
+            "user=app password=hunter2 hostaddr=::1",
+            "password=hunter2 host=/run/postgresql:5432",
+            "host/db?password=hunter2",
+            "host:5432/db?password=hunter2",
+            "postgres://host=db password=hunter2",
+            "postgres://app@host/db password=hunter2",
         ] {
             let shown = redact_url(url);
             assert!(
@@ -57,5 +71,6 @@ mod tests {
         );
         assert_eq!(redact_url("sqlite://agent.db"), "sqlite://agent.db");
         assert_eq!(redact_url("agent.db"), "agent.db");
+        assert_eq!(redact_url("data/my agent.db"), "data/my agent.db");
     }
 }

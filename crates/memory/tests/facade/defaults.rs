@@ -30,6 +30,20 @@ async fn replicas_are_refused_where_there_is_no_server() {
     assert!(refused.to_string().contains("replicas"), "{refused}");
 }
 
+/// The form of libpq, with a password before the first colon.
+#[tokio::test]
+async fn no_part_of_a_text_without_a_scheme_is_in_the_message() {
+    let builder = MemorySystem::builder().url("host=db password=hunter2 hostaddr=::1");
+    let builder = builder.embedder(memory_testkit::HashEmbedder::new());
+    let refused = builder.build().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+    let message = refused.to_string();
+    assert!(
+        message.contains("has no scheme") && !message.contains("hunter2"),
+        "{message}"
+    );
+}
+
 /// SQLite has no approximate indexes: a target for them does no harm, and maintaining them
 /// is refused by name.
 #[tokio::test]
