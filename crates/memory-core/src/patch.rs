@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{InvalidInput, MemoryResult};
 use crate::id::{EntityId, MemoryId};
@@ -29,7 +29,8 @@ pub struct MemoryPatch {
     pub timestamp: Option<DateTime<Utc>>,
     /// New importance, 0 to 1.
     pub importance: Option<f32>,
-    /// New context; `Some(None)` removes it.
+    /// New context; `Some(None)` removes it, and is `null` when serialized.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub context: Option<Option<String>>,
     /// New metadata, in place of the old.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -214,6 +215,15 @@ impl MemoryPatch {
     }
 }
 
+/// Reads a field that is there, whatever its value: `null` is not the same as no field.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 impl From<&MemoryPatch> for MemoryPatch {
     fn from(value: &Self) -> Self {
         value.clone()
@@ -255,6 +265,23 @@ mod tests {
         assert_eq!(memory.related.len(), 2);
         MemoryPatch::new().unrelate(tam).apply(&mut memory);
         assert_eq!(memory.related, BTreeMap::from([(ona, "before".to_owned())]));
+    }
+
+    #[test]
+    fn a_patch_is_the_same_after_serialization() {
+        for patch in [
+            MemoryPatch::new(),
+            MemoryPatch::new().importance(0.5),
+            MemoryPatch::new().context(None),
+            MemoryPatch::new().context(Some("spring".to_owned())),
+            MemoryPatch::new().context(None).content("new"),
+        ] {
+            let text = serde_json::to_string(&patch).unwrap();
+            let read: MemoryPatch = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, patch, "{text}");
+        }
+        let read: MemoryPatch = serde_json::from_str("{}").unwrap();
+        assert_eq!(read, MemoryPatch::new());
     }
 
     #[test]
