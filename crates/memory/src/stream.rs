@@ -92,7 +92,7 @@ impl MemorySystem {
         let engine = self.engine().clone();
         let batches = items.ready_chunks(batch.max(1)).map(move |items| {
             let engine = engine.clone();
-            async move { engine.retain_batch(items).await }
+            async move { observe(Operation::RetainBatch, engine.retain_batch(items)).await }
         });
         let state = Some((batches.buffered(BATCHES_AT_ONCE).boxed(), 0));
         stream::unfold(state, |state| async move {

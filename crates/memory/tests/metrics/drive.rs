@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use futures_util::{StreamExt, stream};
 use memory::metrics::Operation;
 use memory::{
     ListRequest, MaintenanceRequest, Memory, MemoryBatchItem, MemoryFilter, MemoryId, MemoryKind,
@@ -9,6 +10,7 @@ use memory::{
 };
 
 const ENTITY: &str = "quillon-entity";
+const STREAM_ENTITY: &str = "quillon-stream";
 const CONTENT: &str = "Xanthic marmosets guard the obsidian lighthouse.";
 const QUESTION: &str = "which plovers saw the obsidian lighthouse?";
 
@@ -70,6 +72,13 @@ impl Driver {
 
     fn id(&self) -> MemoryId {
         self.ids[0]
+    }
+
+    /// Retains a stream of one batch.
+    pub(crate) async fn retain_stream(&self) {
+        let item = MemoryBatchItem::new(STREAM_ENTITY, MemoryKind::World, CONTENT);
+        let mut progress = self.memory.retain_stream(stream::iter([item]));
+        assert!(progress.next().await.unwrap().is_ok());
     }
 
     /// Runs an operation.

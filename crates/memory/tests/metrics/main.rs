@@ -86,8 +86,13 @@ async fn every_operation_emits_metrics_and_spans_without_names_and_content() {
     }
 }
 
-/// Runs every operation; each must have a span and a metric.
+/// Runs every operation; each must have a span and a metric. So has each batch of a stream.
 async fn run_all(driver: &mut Driver, trace: &TraceLog, snapshotter: &Snapshotter) {
+    let before = trace.end();
+    driver.retain_stream().await;
+    let named = format!("operation=\"{}\"", Operation::RetainBatch.name());
+    let spans = trace.since(before);
+    assert!(spans.contains(&named), "no span of a batch of a stream");
     for &operation in Operation::ALL {
         let before = trace.end();
         driver.run(operation).await;
