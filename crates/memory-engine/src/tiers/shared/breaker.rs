@@ -44,9 +44,16 @@ impl Breaker {
         }
     }
 
-    /// Whether the first probe is to be made now; true once.
+    /// Whether a task is to be started now that probes: at first, and where one was
+    /// [lost](Self::task_was_lost).
     pub(super) fn start(&self) -> bool {
         !self.is_started.load(Ordering::Relaxed) && !self.is_started.swap(true, Ordering::AcqRel)
+    }
+
+    /// The task that probes was dropped before its end: without another one, nothing
+    /// closes the breaker.
+    pub(super) fn task_was_lost(&self) {
+        self.is_started.store(false, Ordering::Release);
     }
 
     #[inline]
@@ -109,6 +116,8 @@ mod tests {
     #[test]
     fn it_probes_less_often_the_longer_the_cache_is_away_or_the_more_often_it_goes() {
         let breaker = Breaker::new();
+        assert!(breaker.start() && !breaker.start());
+        breaker.task_was_lost();
         assert!(breaker.start() && !breaker.start());
         assert!(breaker.is_open(), "until the first probe");
         assert_eq!(breaker.open(), None, "it is open already");

@@ -75,7 +75,7 @@ impl SharedTier {
             }),
         };
         if Handle::try_current().is_ok() {
-            tier.inner.start_first_probe();
+            tier.inner.start_probing();
         }
         tier
     }
@@ -161,7 +161,7 @@ impl Inner {
     /// Whether to call the cache. The first caller waits for the first probe, which
     /// opens the connection.
     async fn is_available(self: &Arc<Self>) -> bool {
-        self.start_first_probe();
+        self.start_probing();
         self.breaker.wait_for_first_probe(self.budget).await;
         !self.breaker.is_open()
     }
@@ -184,7 +184,8 @@ impl Inner {
         None
     }
 
-    fn start_first_probe(self: &Arc<Self>) {
+    /// Starts the first probe, or one in place of those that ended with their runtime.
+    fn start_probing(self: &Arc<Self>) {
         if self.breaker.start() {
             self.recover_after(Duration::ZERO);
         }
@@ -194,6 +195,11 @@ impl Inner {
     /// was to be removed, then closes the breaker.
     fn recover_after(self: &Arc<Self>, mut delay: Duration) {
         let weak = Arc::downgrade(self);
+        // Dropped also where the runtime ends before this task does, or before it begins.
+        let mut guard = ProbeGuard {
+            inner: Weak::clone(&weak),
+            is_done: false,
+        };
         tokio::spawn(async move {
             loop {
                 if !delay.is_zero() {
@@ -205,7 +211,7 @@ impl Inner {
                 let is_back = inner.probe().await;
                 inner.breaker.finish_first_probe();
                 match is_back {
-                    Ok(true) | Err(ErrorKind::Closed) => return,
+                    Ok(true) | Err(ErrorKind::Closed) => return guard.finish(),
                     _ => delay = inner.breaker.next_delay(),
                 }
             }
@@ -272,6 +278,26 @@ impl Inner {
     }
 }
 
+/// Lets the next call start a task that probes, unless this one did what it is for.
+struct ProbeGuard {
+    inner: Weak<Inner>,
+    is_done: bool,
+}
+
+impl ProbeGuard {
+    fn finish(&mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for ProbeGuard {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade().filter(|_| !self.is_done) {
+            inner.breaker.task_was_lost();
+        }
+    }
+}
+
 /// Adds the values of the metrics: zeros where nothing is shared.
 pub(crate) fn sample(tier: Option<&SharedTier>, samples: &mut Samples) {
     let inner = tier.map(|tier| &*tier.inner);
@@ -309,4 +335,48 @@ pub(crate) fn sample(tier: Option<&SharedTier>, samples: &mut Samples) {
         &[],
         f64::from(u8::from(is_away)),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::MemoryError;
+    use memory_testkit::InMemorySharedCache;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    const BUDGET: Duration = Duration::from_secs(5);
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[test]
+    fn it_is_used_again_after_the_runtime_of_a_probe_has_ended() {
+        let first = runtime();
+        let tier = first.block_on(async {
+            let cache = Arc::new(InMemorySharedCache::new());
+            SharedTier::new(cache, BUDGET)
+        });
+        // Before the probe has begun.
+        drop(first);
+        let inner = &tier.inner;
+        assert!(runtime().block_on(inner.is_available()));
+
+        // Before the probe that a failed call starts.
+        runtime().block_on(async {
+            let failing = async { Err::<(), _>(MemoryError::configuration("away")) };
+            assert_eq!(inner.limited(BUDGET, failing).await, None);
+        });
+        assert!(inner.breaker.is_open());
+        let is_back = runtime().block_on(async {
+            let asking = async {
+                while !inner.is_available().await {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            timeout(BUDGET, asking).await.is_ok()
+        });
+        assert!(is_back);
+    }
 }
