@@ -132,6 +132,12 @@ fn both(left: MemoryFilter, right: MemoryFilter) -> Result<MemoryFilter, FilterE
     Ok(all)
 }
 
+/// Whether no moment is in the filter's time range, which a recall refuses.
+pub(crate) fn matches_nothing(filter: &MemoryFilter) -> bool {
+    let range = filter.since.zip(filter.until);
+    range.is_some_and(|(since, until)| until <= since)
+}
+
 const ONE_VALUE: &str = "have one value: a recall cannot ask for two";
 
 fn one<T: PartialEq>(

@@ -10,7 +10,7 @@ use rig_core::wasm_compat::WasmCompatSend;
 use serde::de::DeserializeOwned;
 
 use crate::entity_memory::EntityMemory;
-use crate::filter::to_memory_filter;
+use crate::filter::{matches_nothing, to_memory_filter};
 use crate::recalled::RecalledMemory;
 
 /// An index over the memories of one entity, for `AgentBuilder::dynamic_context` and for
@@ -25,7 +25,7 @@ use crate::recalled::RecalledMemory;
 ///   its fields.
 /// - A query without text, or zero samples, finds nothing. Of a longer query than a recall
 ///   takes, the last [`limits::MAX_QUERY_CHARS`] characters are used: a prompt ends with what
-///   is asked.
+///   is asked. A NUL character, which a recall refuses, is a space.
 /// - More samples than [`limits::MAX_LIMIT`] are
 ///   [`VectorStoreError::SamplesOutOfRange`].
 /// - Filters are those of docs/frameworks.md; any other is
@@ -66,12 +66,13 @@ impl MemoryIndex {
                 max: limits::MAX_LIMIT as u64,
             });
         };
-        let text = last_chars(request.query(), limits::MAX_QUERY_CHARS);
-        if limit == 0 || text.trim().is_empty() {
+        let text = last_chars(request.query(), limits::MAX_QUERY_CHARS).replace('\0', " ");
+        let filter = filter.unwrap_or_default();
+        if limit == 0 || text.trim().is_empty() || matches_nothing(&filter) {
             return Ok(Vec::new());
         }
         let mut recall = RecallRequest::new(text).limit(limit);
-        recall.filter = filter.unwrap_or_default();
+        recall.filter = filter;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a probability; the recall refuses what is none"

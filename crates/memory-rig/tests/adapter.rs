@@ -134,6 +134,16 @@ async fn filters_are_exact() {
             vec![horse, opinion],
         ),
         (eq("kind", "world").and(eq("tags", "market")), vec![]),
+        (
+            Filter::gt("timestamp", time("2026-03-03T09:30:00Z"))
+                .and(Filter::lt("timestamp", time("2026-03-01T09:30:00Z"))),
+            vec![],
+        ),
+        (
+            Filter::gt("timestamp", time("2026-03-01T09:30:00Z"))
+                .and(Filter::lt("timestamp", time("2026-03-01T09:30:00.000001Z"))),
+            vec![],
+        ),
     ] {
         let mut expected: Vec<_> = expected.iter().map(MemoryId::to_string).collect();
         let mut actual = found(&memory, filtered(filter.clone())).await;
@@ -183,13 +193,16 @@ async fn a_threshold_is_the_least_relevance() {
 }
 
 #[tokio::test]
-async fn queries_of_any_length_are_answered() {
+async fn every_query_is_answered() {
     let system = open().await;
     let (memory, [horse, ..]) = mira(&system).await;
     assert_eq!(found(&memory, request(" \n", 5)).await, [""; 0]);
     assert_eq!(found(&memory, request("horse", 0)).await, [""; 0]);
     let long = format!("{}Who sold me the lame horse?", "é ".repeat(20_000));
     assert_eq!(found(&memory, request(&long, 1)).await, [horse.to_string()]);
+    let query = "Who sold me\0the lame horse?\0";
+    assert_eq!(found(&memory, request(query, 1)).await, [horse.to_string()]);
+    assert_eq!(found(&memory, request("\0", 5)).await, [""; 0]);
     let error = memory.index().top_n_ids(request("horse", 1_001)).await;
     let error = error.unwrap_err();
     assert!(
