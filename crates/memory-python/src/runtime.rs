@@ -90,15 +90,21 @@ where
 
 /// The runtime of this process.
 fn runtime() -> PyResult<&'static Runtime> {
+    check_process()?;
+    Ok(get_runtime())
+}
+
+/// Refuses a forked process, which has the runtime without its threads, and the locks as
+/// those threads held them: it would wait forever. Called before anything else of a system.
+pub(crate) fn check_process() -> PyResult<()> {
     static OWNER: OnceLock<u32> = OnceLock::new();
-    // A forked process has the runtime without its threads: it would wait forever.
     if *OWNER.get_or_init(process::id) != process::id() {
         return Err(PyRuntimeError::new_err(
             "this process was forked from one that had used memory; open the system in the \
              new process only, or start processes with the method \"spawn\"",
         ));
     }
-    Ok(get_runtime())
+    Ok(())
 }
 
 /// What a future of the facade returned. It is converted by the thread that has the

@@ -31,7 +31,7 @@ use crate::requests::config::MemoryConfig;
 use crate::requests::filter::{MemoryFilter, or_everything};
 use crate::requests::item::MemoryBatchItem;
 use crate::requests::patch::ContextChange;
-use crate::runtime::{coroutine, start_function, wait};
+use crate::runtime::{check_process, coroutine, start_function, wait};
 use crate::times::Time;
 use crate::values::memory::{Memory, PageCursor};
 use crate::values::stats::CacheStats;
@@ -86,8 +86,8 @@ macro_rules! systems {
 
             $(
                 $(#[$($quick_attribute)*])*
-                fn $quick(&self, $($quick_argument: $quick_type)?) -> $quick_result {
-                    operations::$quick(&self.0, $($quick_argument)?)
+                fn $quick(&self, $($quick_argument: $quick_type)?) -> PyResult<$quick_result> {
+                    check_process().map(|()| operations::$quick(&self.0, $($quick_argument)?))
                 }
             )*
 
@@ -132,8 +132,8 @@ macro_rules! systems {
 
             $(
                 $(#[$($quick_attribute)*])*
-                fn $quick(&self, $($quick_argument: $quick_type)?) -> $quick_result {
-                    operations::$quick(&self.0, $($quick_argument)?)
+                fn $quick(&self, $($quick_argument: $quick_type)?) -> PyResult<$quick_result> {
+                    check_process().map(|()| operations::$quick(&self.0, $($quick_argument)?))
                 }
             )*
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -109,12 +109,20 @@ def test_a_language_model_may_use_the_system() -> None:
 
 def test_a_forked_process_is_told_instead_of_waiting_forever(system: MemorySystem) -> None:
     id = system.retain("mira", "experience", HORSE)
-    child = os.fork()
-    if child == 0:
-        try:
-            system.get_memory("mira", id)
-        except RuntimeError as error:
-            os._exit(0 if "forked" in str(error) else 2)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    calls: list[Callable[[], object]] = [
+        lambda: system.get_memory("mira", id),
+        system.cache_stats,
+        system.clear_all_caches,
+        lambda: system.invalidate_memory_cache(id),
+        lambda: system.invalidate_entity_cache("mira"),
+    ]
+    for call in calls:
+        child = os.fork()
+        if child == 0:
+            try:
+                call()
+            except RuntimeError as error:
+                os._exit(0 if "forked" in str(error) else 2)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
