@@ -1,10 +1,10 @@
 //! Times as aware `datetime.datetime` objects in UTC.
 
 use chrono::{DateTime, Utc};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyTzInfo, PyTzInfoAccess};
+use pyo3::types::{PyDateTime, PyTzInfo};
 
 /// A moment. Python gives a `datetime` of any time zone, and gets one in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +14,23 @@ impl FromPyObject<'_, '_> for Time {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let py = value.py();
         let time = value.cast::<PyDateTime>()?;
-        if time.get_tzinfo().is_none() {
+        // Also where there is a `tzinfo` without an offset: `astimezone` would take the time
+        // for one of this machine's zone.
+        if time.call_method0(intern!(py, "utcoffset"))?.is_none() {
             return Err(PyValueError::new_err(
                 "a datetime has no time zone; give it one, as datetime.now(timezone.utc) has",
             ));
         }
-        let utc = PyTzInfo::utc(value.py())?;
-        let time = time.call_method1(intern!(value.py(), "astimezone"), (utc,))?;
+        let utc = PyTzInfo::utc(py)?;
+        let time = time.call_method1(intern!(py, "astimezone"), (utc,));
+        let time = time.map_err(|error| match error.is_instance_of::<PyOverflowError>(py) {
+            true => PyValueError::new_err(
+                "a datetime is before year 1 or after year 9999 in UTC; memories cannot have it",
+            ),
+            false => error,
+        })?;
         time.extract().map(Self)
     }
 }

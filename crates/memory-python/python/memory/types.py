@@ -17,5 +17,5 @@ RankingName = Literal["default", "weighted_sum"]
 """How hits are ordered."""
 Precision = Literal["full", "int8"]
 """The precision of the model."""
-Scope = Union[Literal["live", "archived"], UUID]
+Scope = Union[Literal["live", "archived"], AnyId]
 """What is listed: live or archived memories, or the sources of this summary."""

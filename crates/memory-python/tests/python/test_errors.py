@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from datetime import datetime
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +26,19 @@ from memory import (
     NotFoundError,
     PageCursor,
 )
+
+
+class UnknownOffset(tzinfo):
+    """A time zone that knows of no offset: a datetime with it is naive to Python."""
+
+    def utcoffset(self, dt: datetime | None) -> timedelta | None:
+        return None
+
+    def dst(self, dt: datetime | None) -> timedelta | None:
+        return None
+
+    def tzname(self, dt: datetime | None) -> str | None:
+        return None
 
 
 def test_every_exception_is_of_one_family() -> None:
@@ -79,6 +92,12 @@ def test_arguments_are_checked_before_any_work(system: MemorySystem) -> None:
         loose.get_memory("mira", "seven")
     with pytest.raises(ValueError, match="no time zone"):
         loose.retain("mira", "world", "x", timestamp=datetime(2026, 3, 1))
+    with pytest.raises(ValueError, match="no time zone"):
+        unknown = datetime(2026, 3, 1, tzinfo=UnknownOffset())
+        loose.retain("mira", "world", "x", timestamp=unknown)
+    with pytest.raises(ValueError, match="before year 1"):
+        first = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
+        loose.retain("mira", "world", "x", timestamp=first)
     with pytest.raises(TypeError, match="tags"):
         loose.retain("mira", "world", "x", tags="market")
     with pytest.raises(TypeError):

@@ -193,7 +193,8 @@ def test_consolidate_and_undo(system: MemorySystem) -> None:
     assert (len(summary.sources), report.skipped) == (2, [])
     assert system.get_memory("mira", summary.id).content == "tam sold me  a lame horse!"
     assert len(system.recall("mira", "horse")) == 2
-    assert len(system.list_memories("mira", scope=summary.id).memories) == 2
+    for scope in (summary.id, str(summary.id)):
+        assert len(system.list_memories("mira", scope=scope).memories) == 2
     archived = system.list_memories("mira", scope="archived").memories
     assert {memory.archived_by for memory in archived} == {summary.id}
     assert len(system.list_memories("mira", as_of=before).memories) == 3
