@@ -9,7 +9,7 @@ use std::time::Duration;
 use memory_core::Consistency;
 use memory_core::{
     CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
-    MemoryResult, Preset, Reranker, SharedCache, Store, check_target_recall,
+    MemoryResult, Preset, Reranker, SharedCache, Store, check_target_recall, limits,
 };
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
@@ -57,6 +57,7 @@ pub struct MemorySystemBuilder {
     #[cfg(feature = "onnx")]
     previous_model: Option<String>,
     config: Option<MemoryConfig>,
+    rerank_candidates: Option<usize>,
     settings: SettingsBuilder,
     engine: EngineBuilder,
 }
@@ -80,6 +81,7 @@ impl Default for MemorySystemBuilder {
             #[cfg(feature = "onnx")]
             previous_model: None,
             config: None,
+            rerank_candidates: None,
             settings: Settings::builder(),
             engine: Engine::builder(MokaBackend),
         }
@@ -190,7 +192,7 @@ impl MemorySystemBuilder {
     /// proportionally more time.
     #[must_use]
     pub fn rerank_candidates(mut self, candidates: usize) -> Self {
-        self.engine = self.engine.rerank_candidates(candidates);
+        self.rerank_candidates = Some(candidates);
         self
     }
 
@@ -337,6 +339,20 @@ impl MemorySystemBuilder {
             }
         };
         config.validate()?;
+        // The engine checks these as well, when the model and the store are open.
+        if let Some(candidates) = self.rerank_candidates
+            && !(1..=limits::MAX_LIMIT).contains(&candidates)
+        {
+            return Err(MemoryError::configuration(format!(
+                "rerank_candidates is {candidates}; it must be from 1 to {}",
+                limits::MAX_LIMIT
+            )));
+        }
+        if self.shared_cache_budget == Some(Duration::ZERO) {
+            return Err(MemoryError::configuration(
+                "the budget of the shared cache cannot be zero; 5 ms is the default",
+            ));
+        }
         if self.store.is_some() && self.url.is_some() {
             return Err(MemoryError::configuration(
                 "set either a URL or a store, not both",
@@ -408,6 +424,9 @@ impl MemorySystemBuilder {
         let mut engine = self
             .engine
             .shared_cache_budget(budget.unwrap_or(settings.shared_cache_budget()));
+        if let Some(candidates) = self.rerank_candidates {
+            engine = engine.rerank_candidates(candidates);
+        }
         if let Some(previous) = self.previous_embedder {
             engine = engine.previous_embedder(previous);
         } else {

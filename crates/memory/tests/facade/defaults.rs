@@ -1,6 +1,7 @@
 //! The defaults, end to end: SQLite in a file, the real model, moka caches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory::{
@@ -42,6 +43,26 @@ async fn no_part_of_a_text_without_a_scheme_is_in_the_message() {
         message.contains("has no scheme") && !message.contains("hunter2"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn a_number_out_of_range_is_refused_before_anything_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.db");
+    let builder = || {
+        let builder = MemorySystem::builder().url(format!("sqlite://{}", file.display()));
+        builder.embedder(memory_testkit::HashEmbedder::new())
+    };
+    for (builder, named) in [
+        (builder().rerank_candidates(0), "rerank_candidates is 0"),
+        (builder().rerank_candidates(1_001), "from 1 to 1000"),
+        (builder().shared_cache_budget(Duration::ZERO), "budget"),
+    ] {
+        let refused = builder.build().await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Configuration, "{refused}");
+        assert!(refused.to_string().contains(named), "{refused}");
+    }
+    assert!(!file.exists(), "nothing was opened");
 }
 
 /// SQLite has no approximate indexes: a target for them does no harm, and maintaining them
