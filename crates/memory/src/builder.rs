@@ -15,6 +15,9 @@ use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
 
 use crate::defaults;
+#[cfg(feature = "onnx")]
+use crate::settings::keys::DEFAULT_MODEL;
+use crate::settings::keys::NONE;
 use crate::settings::{Settings, SettingsBuilder};
 use crate::system::MemorySystem;
 
@@ -42,7 +45,7 @@ use crate::system::MemorySystem;
 /// ```
 pub struct MemorySystemBuilder {
     url: Option<String>,
-    replicas: Vec<String>,
+    replicas: Option<Vec<String>>,
     ann_target_recall: Option<f64>,
     store: Option<Arc<dyn Store>>,
     embedder: Option<Arc<dyn Embedder>>,
@@ -66,7 +69,7 @@ impl Default for MemorySystemBuilder {
     fn default() -> Self {
         Self {
             url: None,
-            replicas: Vec::new(),
+            replicas: None,
             ann_target_recall: None,
             store: None,
             embedder: None,
@@ -100,10 +103,10 @@ impl MemorySystemBuilder {
     /// to one that has replayed what the read must see, and otherwise to the server.
     /// With [`Consistency::Bounded`], half of the bound is for what is cached, and a
     /// replica may be behind by the other half. `memory::postgres::PgOptions::replicas`
-    /// has the details.
+    /// has the details. No URLs override those of a file or a variable.
     #[must_use]
     pub fn replicas(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.replicas = urls.into_iter().map(Into::into).collect();
+        self.replicas = Some(urls.into_iter().map(Into::into).collect());
         self
     }
 
@@ -152,7 +155,7 @@ impl MemorySystemBuilder {
 
     /// As [`previous_embedder`](Self::previous_embedder), a model on ONNX Runtime by
     /// name or path, as [`model`](Self::model) takes it. In settings the key is
-    /// `previous_model`.
+    /// `previous_model`; `none` overrides it.
     #[cfg(feature = "onnx")]
     #[must_use]
     pub fn previous_model(mut self, name_or_path: impl Into<String>) -> Self {
@@ -213,7 +216,7 @@ impl MemorySystemBuilder {
     /// a directory in `models` of the cache directory, such as
     /// `multilingual-e5-small`, or a path, which contains a separator (`./model`). The
     /// directory is in sentence-transformers format; docs/models.md says which are
-    /// supported, and which to choose. In settings the key is `model`.
+    /// supported, and which to choose. In settings the key is `model`; `default` overrides it.
     ///
     /// Vectors of different models are never compared; see [`precision`](Self::precision).
     #[cfg(feature = "onnx")]
@@ -242,7 +245,7 @@ impl MemorySystemBuilder {
 
     /// As [`shared_cache`](Self::shared_cache), on the Valkey or Redis server of a URL
     /// such as `valkey://host:6379/0?namespace=game` (feature `valkey`). It need not
-    /// be reachable.
+    /// be reachable. `none` overrides the setting `shared_cache`.
     #[must_use]
     pub fn shared_cache_url(mut self, url: impl Into<String>) -> Self {
         self.shared_cache_url = Some(url.into());
@@ -358,7 +361,7 @@ impl MemorySystemBuilder {
                 "set either a URL or a store, not both",
             ));
         }
-        if self.store.is_some() && !self.replicas.is_empty() {
+        if self.store.is_some() && self.replicas.as_ref().is_some_and(|urls| !urls.is_empty()) {
             return Err(MemoryError::configuration(
                 "replicas are of a URL's server; for a store, set them in its options",
             ));
@@ -377,16 +380,14 @@ impl MemorySystemBuilder {
                 "set either a URL of a shared cache or a shared cache, not both",
             ));
         }
-        let replicas = match self.replicas.is_empty() {
-            true => settings.db_replicas().to_vec(),
-            false => self.replicas,
+        let replicas = match self.replicas {
+            Some(urls) => urls,
+            None => settings.db_replicas().to_vec(),
         };
-        let shared_cache = match (
-            self.shared_cache,
-            self.shared_cache_url.as_deref().or(settings.shared_cache()),
-        ) {
+        let shared_cache_url = chosen(self.shared_cache_url, NONE, settings.shared_cache());
+        let shared_cache = match (self.shared_cache, shared_cache_url) {
             (Some(cache), _) => Some(cache),
-            (None, Some(url)) => Some(defaults::shared_cache(url)?),
+            (None, Some(url)) => Some(defaults::shared_cache(&url)?),
             (None, None) => None,
         };
         let url = self.url.or_else(|| settings.db().map(str::to_owned));
@@ -414,7 +415,7 @@ impl MemorySystemBuilder {
             Some(embedder) => embedder,
             #[cfg(feature = "onnx")]
             None => {
-                let model = self.model.or_else(|| settings.model().map(str::to_owned));
+                let model = chosen(self.model, DEFAULT_MODEL, settings.model());
                 defaults::default_embedder(model, precision).await?
             }
             #[cfg(not(feature = "onnx"))]
@@ -431,10 +432,7 @@ impl MemorySystemBuilder {
             engine = engine.previous_embedder(previous);
         } else {
             #[cfg(feature = "onnx")]
-            if let Some(model) = self
-                .previous_model
-                .or_else(|| settings.previous_model().map(str::to_owned))
-            {
+            if let Some(model) = chosen(self.previous_model, NONE, settings.previous_model()) {
                 let previous = defaults::default_embedder(Some(model), precision).await?;
                 engine = engine.previous_embedder(previous);
             }
@@ -452,6 +450,15 @@ impl MemorySystemBuilder {
         }
         let engine = engine.config(config).build(store, embedder)?;
         Ok(MemorySystem::new(engine))
+    }
+}
+
+/// What code chose, else what the settings have. `absent` in code is nothing, whatever they
+/// have.
+fn chosen(code: Option<String>, absent: &str, setting: Option<&str>) -> Option<String> {
+    match code {
+        Some(value) => Some(value).filter(|value| value != absent),
+        None => setting.map(str::to_owned),
     }
 }
 

@@ -51,11 +51,12 @@ impl Key {
 pub(super) const MODEL: &str = "model";
 
 /// The value of [`MODEL`] for the default model.
-pub(super) const DEFAULT_MODEL: &str = "default";
+pub(crate) const DEFAULT_MODEL: &str = "default";
 
 /// The value of a key where there is none, which overrides that of another source: of
-/// `previous_model`, `shared_cache`, and the limits and origins of the HTTP server.
-pub(super) const NONE: &str = "none";
+/// `db_replicas`, `previous_model`, `shared_cache`, and the limits and origins of the HTTP
+/// server.
+pub(crate) const NONE: &str = "none";
 
 /// The value of the key `language` where that of each text is detected.
 const DETECT: &str = "detect";
@@ -106,17 +107,20 @@ pub(super) const KEYS: &[Key] = &[
         is_secret: true,
         ..Key::new(
             "db_replicas",
-            "URLs of replicas, separated by spaces, such as \"postgres://app@replica/memories\"",
+            "\"none\", or URLs of replicas, separated by spaces, such as \
+             \"postgres://app@replica/memories\"",
             |values, raw| {
-                let urls: Vec<&str> = raw.text()?.split_whitespace().collect();
-                if urls.is_empty() || urls.iter().any(|url| !url.contains("://")) {
+                let mut urls: Vec<&str> = raw.text()?.split_whitespace().collect();
+                if urls == [NONE] {
+                    urls.clear();
+                } else if urls.is_empty() || urls.iter().any(|url| !url.contains("://")) {
                     return Err(Mismatch::Value);
                 }
                 values.db_replicas = urls.into_iter().map(str::to_owned).collect();
                 Ok(())
             },
             |values| match values.db_replicas.as_slice() {
-                [] => "none".to_owned(),
+                [] => NONE.to_owned(),
                 urls => {
                     let urls: Vec<String> = urls.iter().map(|url| redact_url(url)).collect();
                     urls.join(" ")

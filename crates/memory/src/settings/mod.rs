@@ -3,7 +3,7 @@
 mod builder;
 mod environment;
 mod file;
-mod keys;
+pub(crate) mod keys;
 mod secrets;
 mod setting_values;
 mod value;

@@ -364,6 +364,10 @@ fn passwords_are_never_shown() {
         "{shown}"
     );
     assert!(!shown.contains("hunter2"), "{shown}");
+    let file = write("db_replicas = 'postgres://b/db'");
+    let variables = [("MEMORY_DB_REPLICAS", "none")];
+    let none = Settings::builder().file(&file.path).variables(variables);
+    assert_eq!(none.build().unwrap().db_replicas(), [""; 0]);
     let message = refused("db_replicas = 'hunter2 postgres://b/db'");
     assert!(!message.contains("hunter2"), "{message}");
     let builder = format!(

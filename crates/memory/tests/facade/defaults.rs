@@ -65,6 +65,28 @@ async fn a_number_out_of_range_is_refused_before_anything_is_opened() {
     assert!(!file.exists(), "nothing was opened");
 }
 
+#[cfg(feature = "onnx")]
+#[tokio::test]
+async fn code_turns_off_what_a_file_turned_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("memory.toml");
+    let text = "db_replicas = 'postgres://replica/db'\nmodel = 'no-such-model'\n\
+                previous_model = 'no-such-model'\n\
+                shared_cache = 'valkey://cache.example?namespace='\n";
+    std::fs::write(&file, text).unwrap();
+    let builder = || {
+        let builder = MemorySystem::builder().url("sqlite::memory:");
+        builder.settings_file(&file)
+    };
+    assert!(builder().build().await.is_err());
+    let memory = builder()
+        .replicas([""; 0])
+        .model("default")
+        .previous_model("none")
+        .shared_cache_url("none");
+    memory.build().await.unwrap().close().await.unwrap();
+}
+
 /// SQLite has no approximate indexes: a target for them does no harm, and maintaining them
 /// is refused by name.
 #[tokio::test]
