@@ -130,7 +130,8 @@ impl Debug for SharedKey {
     }
 }
 
-/// A time by the clock of the cache, in microseconds.
+/// A time by the clock of the cache, in microseconds since any moment, which may be the
+/// start of the cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SharedTime(pub u64);
 
