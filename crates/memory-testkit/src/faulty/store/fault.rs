@@ -61,6 +61,8 @@ faults! {
         CountsWithoutTheFilter => "filters::count_agrees",
         /// The filter is applied to the best `limit` of all.
         FiltersAfterTheLimit => "search_dense::finds_k_under_every_filter",
+        /// One candidate is there twice, in place of another.
+        RepeatsACandidate => "search_dense::ranks_by_best_vector",
         /// Vectors of every fingerprint are compared.
         ComparesEveryFingerprint => "search_dense::compares_one_fingerprint_only",
         /// Only the first vector of a memory is kept.

@@ -156,6 +156,11 @@ impl FaultyStore {
                     .filter_map(|it| it.lexical.as_mut());
                 values.for_each(|value| *value = 1.0);
             }
+            Fault::RepeatsACandidate => {
+                if let [first, .., last] = found.candidates.as_mut_slice() {
+                    *last = first.clone();
+                }
+            }
             Fault::ReturnsIncompleteMemories => {
                 let memories = found.candidates.iter_mut().map(|it| &mut it.memory);
                 memories.for_each(|memory| memory.metadata.clear());

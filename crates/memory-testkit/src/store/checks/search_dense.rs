@@ -8,6 +8,7 @@ use memory_core::{
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::fixtures::{DIMENSIONS, filters, fingerprint, other_fingerprint, plain};
 use crate::seeded_rng::SeededRng;
+use crate::store::context::distinct;
 use crate::store::{CheckContext, Tolerance};
 
 /// The best cosine among a memory's vectors ranks it, exactly, at every limit.
@@ -249,7 +250,7 @@ pub(crate) async fn search(
     context.store().search(entity, &request).await.at("search")
 }
 
-/// Holds what was found against a scan of everything: the right number, true
+/// Holds what was found against a scan of everything: the right number, each once, true
 /// similarities, and nothing better left out.
 pub(crate) fn exact(
     context: &CheckContext,
@@ -271,6 +272,7 @@ pub(crate) fn exact(
         limit.min(admitted.len()),
         "candidates"
     );
+    distinct(found.candidates.iter().map(|found| found.memory.id))?;
     let mut worst = f32::INFINITY;
     for candidate in &found.candidates {
         let id = candidate.memory.id;
