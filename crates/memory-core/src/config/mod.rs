@@ -102,7 +102,8 @@ pub struct MemoryConfig {
     pub cache_ttl_seconds: u64,
     /// How long it stays there unread.
     pub cache_tti_seconds: u64,
-    /// Maximum number of vectors in the embedding tier.
+    /// Maximum number of vectors in the embedding tier: half for questions and half for
+    /// what is retained, at least one of each.
     pub embedding_cache_capacity: u64,
     /// How long a vector stays there.
     pub embedding_cache_ttl_seconds: u64,
