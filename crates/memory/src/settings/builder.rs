@@ -156,10 +156,14 @@ impl SettingsBuilder {
             settings.origins.insert(PRESET, origin);
         }
         for entry in entries.iter().filter(|entry| entry.key.name != PRESET) {
-            apply(entry, &mut settings.values)?;
-            settings
-                .origins
-                .insert(entry.key.name, entry.origin.clone());
+            settings.set(entry)?;
+            // Its range as well, alone: another source may override it.
+            let mut alone = Settings {
+                values: Values::of(chosen.preset),
+                origins: BTreeMap::new(),
+            };
+            alone.set(entry)?;
+            alone.validate()?;
         }
         let before = settings.values.clone();
         for change in self.changes {
@@ -208,6 +212,13 @@ fn apply(entry: &Entry, values: &mut Values) -> Result<(), InvalidSetting> {
 }
 
 impl Settings {
+    /// Sets the value of an entry, and its origin.
+    fn set(&mut self, entry: &Entry) -> Result<(), InvalidSetting> {
+        apply(entry, &mut self.values)?;
+        self.origins.insert(entry.key.name, entry.origin.clone());
+        Ok(())
+    }
+
     /// Records `origin` for each value that is not as in `before`.
     fn mark_changes(&mut self, before: &Values, origin: &SettingOrigin) {
         for key in KEYS {

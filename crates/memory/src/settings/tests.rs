@@ -280,6 +280,12 @@ fn values_out_of_range_are_refused_with_their_origin() {
     let file = write("preset = 'small'");
     let overridden = Settings::builder().file(&file.path).preset(Preset::Default);
     problem(overridden.build());
+    let file = write("cache_tti_seconds = 0");
+    let variables = [("MEMORY_CACHE_TTI_SECONDS", "60")];
+    let overridden = Settings::builder().file(&file.path).variables(variables);
+    let message = problem(overridden.build()).to_string();
+    let expected = ":1: cache_tti_seconds is 0; it must be from 1 to 3153600000";
+    assert!(message.ends_with(expected), "{message}");
 }
 
 #[test]
