@@ -67,7 +67,7 @@ pub(crate) async fn store(
     }
 }
 
-/// What a store on PostgreSQL has to know of the configuration, whoever connects to it.
+/// What a store on PostgreSQL has to know of the configuration, however it is connected.
 #[cfg(feature = "postgres")]
 pub(crate) fn pg_options(config: &MemoryConfig) -> memory_pg::PgOptions {
     let is_bounded = matches!(config.consistency, Some(Consistency::Bounded(_)));
