@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memory_core::{EntityId, Memory, MemoryId, MemoryPatch, MemoryResult};
 
 use crate::consolidation::{is_summary, summary_metadata};
-use crate::engine::{Engine, EngineInner};
+use crate::engine::Engine;
 use crate::snapshot::Delta;
 use crate::store_scan::stored_memory;
 use crate::tiers::{CommittedWrite, ReadInstant};
@@ -22,16 +22,22 @@ impl Engine {
         entity.validate()?;
         patch.validate()?;
         let inner = &self.inner;
-        let patch = inner.with_summary_metadata(entity, id, patch).await?;
-        let (embedding, removed_text) = match &patch.content {
-            Some(content) => {
-                // A memory that does not exist is reported before anything is
-                // embedded.
-                let old = stored_memory(&*inner.store, entity, id).await?.content;
+        // A memory that does not exist is reported before anything is embedded.
+        let old = if patch.content.is_some() || patch.metadata.is_some() {
+            Some(stored_memory(&*inner.store, entity, id).await?)
+        } else {
+            None
+        };
+        let patch = match &old {
+            Some(old) => with_summary_metadata(patch, old)?,
+            None => Cow::Borrowed(patch),
+        };
+        let (embedding, removed_text) = match (&patch.content, old) {
+            (Some(content), Some(old)) => {
                 let embedding = inner.embedder.embed_contents(&[content]).await?.pop();
-                (embedding, Some(old).filter(|old| old != content))
+                (embedding, Some(old.content).filter(|old| old != content))
             }
-            None => (None, None),
+            _ => (None, None),
         };
         let began = ReadInstant::now(&*inner.clock);
         let (store, owner, id) = (Arc::clone(&inner.store), entity.clone(), *id);
@@ -59,29 +65,21 @@ impl Engine {
     }
 }
 
-impl EngineInner {
-    /// The patch, with the metadata of a summary that its history needs where it replaces all
-    /// metadata.
-    async fn with_summary_metadata<'a>(
-        &self,
-        entity: &EntityId,
-        id: &MemoryId,
-        patch: &'a MemoryPatch,
-    ) -> MemoryResult<Cow<'a, MemoryPatch>> {
-        let Some(metadata) = &patch.metadata else {
-            return Ok(Cow::Borrowed(patch));
-        };
-        let memory = stored_memory(&*self.store, entity, id).await?;
-        if !is_summary(&memory) {
-            return Ok(Cow::Borrowed(patch));
-        }
-        let mut metadata = metadata.clone();
-        metadata.extend(summary_metadata(&memory));
-        let patch = MemoryPatch {
-            metadata: Some(metadata),
-            ..patch.clone()
-        };
-        patch.validate()?;
-        Ok(Cow::Owned(patch))
-    }
+/// The patch, with the metadata of a summary that its history needs where it replaces all
+/// metadata.
+fn with_summary_metadata<'a>(
+    patch: &'a MemoryPatch,
+    memory: &Memory,
+) -> MemoryResult<Cow<'a, MemoryPatch>> {
+    let Some(metadata) = patch.metadata.as_ref().filter(|_| is_summary(memory)) else {
+        return Ok(Cow::Borrowed(patch));
+    };
+    let mut metadata = metadata.clone();
+    metadata.extend(summary_metadata(memory));
+    let patch = MemoryPatch {
+        metadata: Some(metadata),
+        ..patch.clone()
+    };
+    patch.validate()?;
+    Ok(Cow::Owned(patch))
 }

@@ -233,10 +233,7 @@ impl EngineInner {
         };
         let writes: Arc<[SummaryGroup]> = writes.into();
         if let Err(error) = self.archive(entity, Arc::clone(&writes), generation).await {
-            // A source may have been forgotten meanwhile: nothing of it stays.
-            let summaries = writes.iter().map(|group| &group.summary.memory);
-            let texts: Vec<String> = summaries.map(|memory| memory.content.clone()).collect();
-            self.embedder.remove_cached(&texts).await;
+            self.drop_unwritten(&writes).await;
             return Err(error);
         }
         let archived = report.summaries.iter().map(|summary| summary.sources.len());
@@ -244,6 +241,14 @@ impl EngineInner {
         memory_metrics::CONSOLIDATIONS_GROUPS.increment(&[], groups as u64);
         memory_metrics::CONSOLIDATIONS_MEMORIES.increment(&[], memories as u64);
         Ok(report)
+    }
+
+    /// Drops the cached vectors of summaries that were not written: a source may have been
+    /// forgotten meanwhile, and nothing of it stays.
+    pub(super) async fn drop_unwritten(&self, groups: &[SummaryGroup]) {
+        let summaries = groups.iter().map(|group| &group.summary.memory);
+        let texts: Vec<String> = summaries.map(|memory| memory.content.clone()).collect();
+        self.embedder.remove_cached(&texts).await;
     }
 
     /// Writes summaries and archives their sources, in one transaction.

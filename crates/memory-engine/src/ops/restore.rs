@@ -72,14 +72,7 @@ impl Engine {
                     jittered_backoff(tries).await;
                 }
                 Err(error) => {
-                    // A source may have been forgotten meanwhile: nothing of it stays.
-                    let texts = group
-                        .iter()
-                        .map(|group| group.summary.memory.content.clone());
-                    inner
-                        .embedder
-                        .remove_cached(&texts.collect::<Vec<_>>())
-                        .await;
+                    inner.drop_unwritten(&group).await;
                     return Err(error);
                 }
                 Ok(()) => return Ok(true),
