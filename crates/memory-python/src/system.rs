@@ -28,6 +28,7 @@ use crate::requests::arguments::{
     consolidate_request, list_request, patch, recall_request, reembed_request,
 };
 use crate::requests::config::MemoryConfig;
+use crate::requests::count::{count, optional_rate, stored_count};
 use crate::requests::filter::{MemoryFilter, or_everything};
 use crate::requests::item::MemoryBatchItem;
 use crate::requests::patch::ContextChange;
@@ -68,7 +69,9 @@ macro_rules! systems {
         operations {
             $(
                 $(#[$($attribute:tt)*])*
-                fn $name:ident($($argument:ident: $type:ty),* $(,)?) =>
+                fn $name:ident(
+                    $($(#[$($argument_attribute:tt)*])* $argument:ident: $type:ty),* $(,)?
+                ) =>
                     $operation:ident($($value:expr),* $(,)?);
             )*
         }
@@ -96,7 +99,7 @@ macro_rules! systems {
                 fn $name<'py>(
                     &self,
                     py: Python<'py>,
-                    $($argument: $type),*
+                    $($(#[$($argument_attribute)*])* $argument: $type),*
                 ) -> PyResult<Bound<'py, PyAny>> {
                     wait(py, operations::$operation(self.0.clone(), $($value),*))
                 }
@@ -142,7 +145,7 @@ macro_rules! systems {
                 fn $name<'py>(
                     &self,
                     py: Python<'py>,
-                    $($argument: $type),*
+                    $($(#[$($argument_attribute)*])* $argument: $type),*
                 ) -> PyResult<Bound<'py, PyAny>> {
                     coroutine(py, operations::$operation(self.0.clone(), $($value),*))
                 }
@@ -230,6 +233,7 @@ systems! {
             entity: String,
             text: String,
             filter: Option<MemoryFilter>,
+            #[pyo3(from_py_with = count)]
             limit: usize,
             min_similarity: Option<f32>,
             min_relevance: Option<f32>,
@@ -247,6 +251,7 @@ systems! {
             entity: String,
             text: String,
             filter: Option<MemoryFilter>,
+            #[pyo3(from_py_with = count)]
             limit: usize,
             min_similarity: Option<f32>,
             min_relevance: Option<f32>,
@@ -263,8 +268,10 @@ systems! {
         fn reflect(
             entity: String,
             text: String,
+            #[pyo3(from_py_with = count)]
             max_context_chars: usize,
             filter: Option<MemoryFilter>,
+            #[pyo3(from_py_with = count)]
             limit: usize,
             min_similarity: Option<f32>,
             min_relevance: Option<f32>,
@@ -286,6 +293,7 @@ systems! {
         #[pyo3(signature = (entity, *, limit=20, filter=None, scope=Scope::default(), after=None, as_of=None))]
         fn list_memories(
             entity: String,
+            #[pyo3(from_py_with = count)]
             limit: usize,
             filter: Option<MemoryFilter>,
             scope: Scope,
@@ -343,6 +351,7 @@ systems! {
             entity: String,
             filter: Option<MemoryFilter>,
             min_similarity: Option<f32>,
+            #[pyo3(from_py_with = count)]
             min_sources: usize,
         ) => consolidate(entity, consolidate_request(filter, min_similarity, min_sources));
 
@@ -354,8 +363,11 @@ systems! {
 
         /// Removes faded memories while more than `min_keep` are live, and returns the ids of
         /// what was removed.
-        fn prune_low_importance_memories(entity: String, min_keep: u64) =>
-            prune_low_importance_memories(entity, min_keep);
+        fn prune_low_importance_memories(
+            entity: String,
+            #[pyo3(from_py_with = stored_count)]
+            min_keep: u64,
+        ) => prune_low_importance_memories(entity, min_keep);
 
         /// Embeds memories that lack vectors of the model.
         #[pyo3(signature = (entity, *, all=false, dry_run=false, keep_others=false, max_per_second=None))]
@@ -364,6 +376,7 @@ systems! {
             all: bool,
             dry_run: bool,
             keep_others: bool,
+            #[pyo3(from_py_with = optional_rate)]
             max_per_second: Option<NonZeroU32>,
         ) => reembed(entity, reembed_request(all, dry_run, keep_others, max_per_second));
 
@@ -385,7 +398,11 @@ systems! {
 
         /// Entities that have memories, in the order of their names, after `after`.
         #[pyo3(signature = (*, after=None, limit=100))]
-        fn list_entities(after: Option<String>, limit: usize) => list_entities(after, limit);
+        fn list_entities(
+            after: Option<String>,
+            #[pyo3(from_py_with = count)]
+            limit: usize,
+        ) => list_entities(after, limit);
 
         /// Embeds one word with a real call of the model, to check that it works.
         fn check_embedder() => check_embedder();

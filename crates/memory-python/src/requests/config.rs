@@ -10,6 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDelta;
 
+use super::count::optional_count;
 use crate::names::Named;
 
 /// Sizes and lifetimes of the tiers, and limits of entities. What is given replaces the
@@ -46,22 +47,22 @@ impl MemoryConfig {
     )]
     fn new(
         preset: Option<Named<Preset>>,
-        cache_max_capacity: Option<u64>,
-        cache_ttl_seconds: Option<u64>,
-        cache_tti_seconds: Option<u64>,
-        embedding_cache_capacity: Option<u64>,
-        embedding_cache_ttl_seconds: Option<u64>,
-        memory_cache_max_bytes: Option<u64>,
-        entity_cache_max_bytes: Option<u64>,
-        embedding_cache_max_bytes: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] cache_max_capacity: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] cache_ttl_seconds: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] cache_tti_seconds: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] embedding_cache_capacity: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] embedding_cache_ttl_seconds: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] memory_cache_max_bytes: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] entity_cache_max_bytes: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] embedding_cache_max_bytes: Option<u64>,
         consistency: Option<ConsistencyArgument>,
-        max_memories_per_entity: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] max_memories_per_entity: Option<u64>,
         limit_policy: Option<Named<LimitPolicy>>,
-        prune_min_keep: Option<u64>,
-        consolidation_threshold: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] prune_min_keep: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] consolidation_threshold: Option<u64>,
         access_counting: Option<Named<AccessCounting>>,
         language: Option<Named<Language>>,
-        warm_entities: Option<u64>,
+        #[pyo3(from_py_with = optional_count)] warm_entities: Option<u64>,
     ) -> Self {
         Self {
             preset: preset.map(|preset| preset.0),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `arguments` | requests of the facade from keyword arguments |
 //! | `config` | the configuration of a system |
+//! | `count` | numbers of things |
 //! | `filter` | filters of lists and recalls |
 //! | `item` | memories to retain |
 //! | `patch` | changes to a memory |
@@ -11,6 +12,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod config;
+pub(crate) mod count;
 pub(crate) mod filter;
 pub(crate) mod item;
 mod labels;

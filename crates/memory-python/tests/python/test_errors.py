@@ -110,6 +110,18 @@ def test_arguments_are_checked_before_any_work(system: MemorySystem) -> None:
         MemoryFilter(tags=["a"], tag_mode="some")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="limit is 0"):
         loose.list_memories("mira", limit=0)
+    for call in (
+        lambda: loose.recall("mira", "x", limit=-1),
+        lambda: loose.reflect("mira", "x", max_context_chars=-1),
+        lambda: loose.list_memories("mira", limit=2**64),
+        lambda: loose.list_entities(limit=-1),
+        lambda: loose.consolidate("mira", min_sources=-1),
+        lambda: loose.prune_low_importance_memories("mira", -1),
+        lambda: loose.reembed("mira", max_per_second=-1),
+        lambda: MemoryConfig(cache_max_capacity=-1),
+    ):
+        with pytest.raises(ValueError, match="out of range"):
+            call()
     with pytest.raises(InvalidInputError, match="changes nothing"):
         loose.alter_memory("mira", uuid4())
     assert system.entity_stats("mira").generation == before
