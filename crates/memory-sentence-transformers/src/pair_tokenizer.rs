@@ -78,7 +78,7 @@ impl PairTokenizer {
     /// maximum length.
     ///
     /// # Errors
-    /// As [`question`](Self::question).
+    /// As [`question`](Self::question), and if there is no token of either.
     pub fn pair(&self, question: &QuestionTokens, text: &str) -> MemoryResult<Tokens> {
         let QuestionTokens(question) = question;
         let available = self.max_content_tokens - question.len().min(self.max_content_tokens);
@@ -87,10 +87,7 @@ impl PairTokenizer {
         text.set_type_ids(vec![1; text.len()]);
         let pair = self.inner.post_process(question.clone(), Some(text), true);
         let pair = pair.map_err(|_| error::failed(SCORE, TOKENIZER_FAILED))?;
-        Ok(Tokens {
-            ids: pair.get_ids().into(),
-            type_ids: pair.get_type_ids().into(),
-        })
+        Tokens::new(&pair, SCORE)
     }
 
     /// A text's first tokens, without special ones.

@@ -25,6 +25,8 @@ const BYTES_PER_TOKEN: usize = 8;
 /// The message of a tokenizer failure, without the tokenizer's own message, which
 /// may quote the text.
 pub(crate) const TOKENIZER_FAILED: &str = "the tokenizer failed on a text";
+const NO_TOKEN: &str = "the tokenizer makes no token of a text: the model has no special tokens, \
+                        and all characters of the text are removed; add a word to the text";
 
 /// The tokens of one text, special tokens included: the input of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,14 +38,25 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Of a tokenized text; `operation` is named by the error if there are none, which no
+    /// model can read.
+    pub(crate) fn new(encoding: &Encoding, operation: &'static str) -> MemoryResult<Self> {
+        if encoding.is_empty() {
+            return Err(error::failed(operation, NO_TOKEN));
+        }
+        Ok(Self {
+            ids: encoding.get_ids().into(),
+            type_ids: encoding.get_type_ids().into(),
+        })
+    }
+
     /// The number of tokens.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there are none. With special tokens, even an empty text has
-    /// tokens.
+    /// Whether there are none, which a [`Tokenizer`] never returns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
@@ -111,7 +124,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`MemoryError::Embedder`](memory_core::MemoryError::Embedder) if the
-    /// tokenizer fails on the text.
+    /// tokenizer fails on the text, or makes no token of it.
     pub fn encode(&self, text: &str, role: EmbedRole) -> MemoryResult<Tokens> {
         let prompt = self.prompts.of(role);
         let count = |start: &str| Ok(self.encode_bare(start)?.len());
@@ -125,10 +138,7 @@ impl Tokenizer {
             self.inner.encode_fast(text.trim_end(), true)
         };
         let encoding = encoding.map_err(|_| error::failed(EMBED, TOKENIZER_FAILED))?;
-        Ok(Tokens {
-            ids: encoding.get_ids().into(),
-            type_ids: encoding.get_type_ids().into(),
-        })
+        Tokens::new(&encoding, EMBED)
     }
 
     /// The tokens available for a text: the maximum length minus the special

@@ -229,3 +229,21 @@ fn bytes_of_a_byte_fallback_count_as_unknown() {
     assert_eq!(tokenizer.unknown_token_share("Ж"), 1.0);
     assert_eq!(tokenizer.unknown_token_share("the mill"), 0.0);
 }
+
+/// A model cannot read it, and ONNX Runtime's rows would have no length.
+#[test]
+fn a_text_without_a_token_is_refused_where_there_are_no_special_tokens() {
+    let tokenizer = unigram(|content| {
+        let mut content: serde_json::Value = serde_json::from_str(&content).unwrap();
+        content["post_processor"] = serde_json::Value::Null;
+        content.to_string()
+    });
+    for text in ["", " \n", "\u{200b}"] {
+        match tokenizer.encode(text, EmbedRole::Query) {
+            Ok(tokens) => assert!(!tokens.is_empty(), "{text:?}"),
+            Err(error) => assert!(error.to_string().contains("no token"), "{error}"),
+        }
+    }
+    assert!(tokenizer.encode("", EmbedRole::Query).is_err());
+    assert!(tokenizer.encode("the mill", EmbedRole::Query).is_ok());
+}
