@@ -355,6 +355,8 @@ faults! {
         ConsolidatesInTwoSteps => "cancellation::consolidate_is_whole_or_absent",
         /// A closed store goes on answering.
         NeverCloses => "close::answers_as_capabilities_say",
+        /// A closed store still says which entities were accessed last.
+        AnswersAfterClose => "close::answers_as_capabilities_say",
         /// Capabilities deny that it closes, and it does.
         DeniesThatItCloses => "close::answers_as_capabilities_say",
         /// Searches that run during a close fail.

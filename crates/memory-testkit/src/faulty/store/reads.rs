@@ -328,6 +328,10 @@ impl FaultyStore {
                 accessed.retain(|entity| first.contains(entity));
                 accessed
             }
+            Fault::AnswersAfterClose => {
+                let accessed = self.inner.recently_accessed_entities(limit).await;
+                accessed.unwrap_or_default()
+            }
             _ => self.inner.recently_accessed_entities(limit).await?,
         };
         if self.has(Fault::SortsAccessedEntitiesByName) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::future::{join, join_all, join4};
 use memory_core::{
     AccessUpdate, DenseQuery, EmbeddedMemory, ErrorKind, Generation, ListRequest, MemoryFilter,
-    MemoryId, MemoryPatch, MemoryResult, SearchOutcome, SearchRequest,
+    MemoryId, MemoryPatch, MemoryResult, NeighborRequest, SearchOutcome, SearchRequest,
+    SnapshotPage,
 };
 
 use crate::check::{At, CheckResult, ensure_eq, refused};
@@ -82,6 +83,38 @@ pub async fn answers_as_capabilities_say(context: &CheckContext) -> CheckResult 
         &closed,
         "list_entities",
     )?;
+    optional_methods_are_closed(context, &item).await
+}
+
+/// That the methods that a store may leave as provided answer that it is closed, or that it
+/// has none of them.
+async fn optional_methods_are_closed(context: &CheckContext, item: &EmbeddedMemory) -> CheckResult {
+    let (store, entity, model) = (context.store(), &item.memory.entity_id, &fingerprint());
+    let ids = &[item.memory.id];
+    let kinds = [ErrorKind::Closed, ErrorKind::Unsupported];
+    let neighbors = NeighborRequest::new(*ids, 1);
+    let neighbors = store.neighbors(entity, &neighbors).await;
+    refused(neighbors, &kinds, "neighbors")?;
+    let counts = store.vector_counts(entity, ids, model).await;
+    refused(counts, &kinds, "vector_counts")?;
+    let counts = store.count_by_model(entity).await;
+    refused(counts, &kinds, "count_by_model")?;
+    let embeddings = [(ids[0], item.embedding.clone())];
+    let replaced = store.replace_vectors(entity, &embeddings, Generation(1));
+    refused(replaced.await, &kinds, "replace_vectors")?;
+    let removed = store.remove_other_vectors(entity, ids, model).await;
+    refused(removed, &kinds, "remove_other_vectors")?;
+    let accessed = store.recently_accessed_entities(10).await;
+    refused(accessed, &kinds, "recently_accessed_entities")?;
+    if let Some(pages) = store.snapshot_pages() {
+        let closed = [ErrorKind::Closed];
+        refused(pages.read(entity, model, 1).await, &closed, "read of pages")?;
+        let count = pages.count(entity, model, 1).await;
+        refused(count, &closed, "count of pages")?;
+        let page = SnapshotPage::new(0, ids.to_vec(), vec![0]);
+        let written = pages.write(entity, model, 1, Generation(1), vec![page]);
+        refused(written.await, &closed, "write of pages")?;
+    }
     Ok(())
 }
 
