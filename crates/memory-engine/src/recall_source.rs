@@ -27,8 +27,9 @@ const SMALL_ENTITY: u64 = 200;
 const MAX_AWAITED_WITHOUT_PAGE: u64 = 512;
 
 /// Entities of at most this many memories are loaded at the first recall where the store
-/// keeps pages of nearly all: that takes no longer than a search of the store.
-const MAX_AWAITED: u64 = 8_192;
+/// keeps pages of nearly all: that takes no longer than a search of the store. On SQLite both
+/// take as long at some 30,000 (docs/adr/0024-snapshot-pages.md).
+const MAX_AWAITED: u64 = 24_576;
 
 /// How often what was loaded in the background is brought up to date with writes that
 /// overtook it, before the load is given up. Each time takes as long as its changes are
