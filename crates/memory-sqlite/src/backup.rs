@@ -12,6 +12,7 @@ use tokio::task;
 
 use crate::cancel::CancelSignal;
 use crate::error::Failure;
+use crate::immutable_file::ImmutableFile;
 use crate::inspect::with_suffix;
 use crate::pool::MeasuredPool;
 
@@ -20,7 +21,8 @@ pub(crate) const OPERATION: &str = "backup";
 /// The suffixes of the files that belong to a database.
 const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Copies the database of `source` to `target`; `database` is its file. Ends soon and
+/// Copies the database of `source` to `target`; `database` is its file, and `immutable` where it
+/// is read as one that does not change. Ends soon and
 /// leaves nothing when it is cancelled.
 ///
 /// The copy is written to a temporary file next to the target and becomes
@@ -28,6 +30,7 @@ const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 pub(crate) async fn run(
     source: Arc<MeasuredPool>,
     database: Option<PathBuf>,
+    immutable: Option<Arc<ImmutableFile>>,
     target: PathBuf,
     options: BackupOptions,
     signal: CancelSignal,
@@ -50,6 +53,8 @@ pub(crate) async fn run(
         .await
         .map_err(backup_error)?;
     drop(conn);
+    // What was copied from a file that changed meanwhile may be parts of two states.
+    immutable.map_or(Ok(()), |file| file.check(OPERATION))?;
     if signal.is_cancelled() {
         // Long rows take few instructions: the copy may have come to its end.
         let message = "the caller is gone; nothing was written";

@@ -1,7 +1,9 @@
 //! Running long computations on blocking threads instead of async workers.
 
+use std::cell::Cell;
 use std::future::Future;
-use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::{io, mem};
 
 use futures_util::{Stream, TryStreamExt};
 use sqlx::sqlite::SqliteRow;
@@ -23,16 +25,31 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     if size <= BLOCK {
         return Ok(compute());
     }
-    task::spawn_blocking(compute).await.map_err(join_failure)
+    FoldState::start(|| Ok(compute())).finish().await
+}
+
+thread_local! {
+    /// Whether this thread drives a transaction.
+    static DRIVES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Drives a future on a blocking thread: a transaction that has the lock of writers
-/// must not queue for a busy worker after each statement.
+/// must not queue for a busy worker after each statement. What it computes is computed on that
+/// thread too: the runtime may have no other one, and waiting for it would never end.
 pub(crate) async fn drive<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
     let (runtime, span) = (Handle::current(), Span::current());
-    task::spawn_blocking(move || runtime.block_on(future.instrument(span))).await
+    let run = move || {
+        DRIVES.set(true);
+        // Also after a panic, as the thread is used again.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            runtime.block_on(future.instrument(span))
+        }));
+        DRIVES.set(false);
+        ran.unwrap_or_else(|panic| resume_unwind(panic))
+    };
+    task::spawn_blocking(run).await
 }
 
 /// Folds the rows of a stream into a state, in order.
@@ -97,28 +114,46 @@ where
     S: Send + 'static,
     F: Fn(&mut S, &SqliteRow) -> Result<(), Failure> + Copy + Send + 'static,
 {
-    FoldState::Running(task::spawn_blocking(move || {
+    FoldState::start(move || {
         rows.iter().try_for_each(|row| step(&mut state, row))?;
         Ok(state)
-    }))
+    })
 }
 
 /// The state of a fold: here, or owned by a blocking thread.
 pub(crate) enum FoldState<S> {
     Idle(S),
+    Failed(Failure),
     Running(JoinHandle<Result<S, Failure>>),
 }
 
-impl<S> FoldState<S> {
+impl<S: Send + 'static> FoldState<S> {
+    /// Computes a state on a blocking thread: on this one, if it drives a transaction.
+    pub(crate) fn start(compute: impl FnOnce() -> Result<S, Failure> + Send + 'static) -> Self {
+        if !DRIVES.get() {
+            return Self::Running(task::spawn_blocking(compute));
+        }
+        let panicked = |_| io_failure(io::Error::other("the computation panicked"));
+        match catch_unwind(AssertUnwindSafe(compute)).map_err(panicked) {
+            Ok(Ok(state)) => Self::Idle(state),
+            Ok(Err(failure)) | Err(failure) => Self::Failed(failure),
+        }
+    }
+
     /// Waits until no thread works on the state.
     pub(crate) async fn finish(self) -> Result<S, Failure> {
         match self {
             Self::Idle(state) => Ok(state),
+            Self::Failed(failure) => Err(failure),
             Self::Running(task) => task.await.map_err(join_failure)?,
         }
     }
 }
 
 fn join_failure(error: task::JoinError) -> Failure {
-    sqlx::Error::Io(std::io::Error::other(error)).into()
+    io_failure(io::Error::other(error))
+}
+
+fn io_failure(error: io::Error) -> Failure {
+    sqlx::Error::Io(error).into()
 }

@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions, Executor, query_scalar};
 use crate::analysis_state::AnalysisState;
 use crate::database::{Database, DatabaseFile, check_runtime};
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
+use crate::immutable_file::ImmutableFile;
 use crate::inspect::{self, FileState};
 use crate::log_flush::LogFlusher;
 use crate::options::{Access, Location, RequiredSchema, SqliteOptions, Synchronous};
@@ -59,65 +60,25 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
     }
 }
 
-async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
-    open_problem::check_length(path)?;
+async fn open_file(named: &Path, options: &SqliteOptions) -> MemoryResult<Database> {
+    // SQLite names its other files after the one that links lead to.
+    let link_target = open_problem::link_target(named);
+    let path = link_target.as_deref().unwrap_or(named);
+    open_problem::check_path(path)?;
     check_folder(path)?;
     drop(CREATING.lock().unwrap_or_else(PoisonError::into_inner));
     let state = inspect::inspect(path, base_options(options)).await?;
-    match (state, options.access) {
-        (FileState::Missing, access) if access != Access::Create || !options.migrate => {
-            let shown = path.display();
-            return Err(missing_file(match open_problem::link_target(path) {
-                None => format!("no database file at {shown}"),
-                Some(target) => format!(
-                    "no database file at {}, to which the symbolic link {shown} leads",
-                    target.display()
-                ),
-            }));
-        }
-        (FileState::Empty, access) if access == Access::Read || !options.migrate => {
-            return Err(missing_file(format!(
-                "the file {} is empty: it holds no memory database yet; open it for writing first",
-                path.display()
-            )));
-        }
-        // Refused before it is opened, because a connection that only reads
-        // leaves files next to the database.
-        (FileState::Outdated(version), access)
-            if options.schema == RequiredSchema::Current
-                && (access == Access::Read || !options.migrate) =>
-        {
-            return Err(open_error(schema::outdated(version)));
-        }
-        (FileState::Missing, _) => {
-            let target = open_problem::link_target(path);
-            if let Some(target) = &target {
-                open_problem::check_length(target)?;
-                check_folder(target)?;
-            }
-            create_private_file(target.as_deref().unwrap_or(path));
-        }
-        _ => {}
+    check_state(state, named, path, options)?;
+    if state == FileState::Missing {
+        create_private_file(path);
     }
     let file = base_options(options).filename(path);
     if options.access == Access::Read {
-        let readers = open_read_only(path, &file, options).await?;
-        let file = DatabaseFile {
-            path: path.to_owned(),
-            flusher: None,
-            log_is_left: false,
-        };
-        return Ok(Database::new(
-            readers,
-            None,
-            options.busy_timeout,
-            Some(file),
-        ));
+        return open_for_reading(path, &file, options).await;
     }
-    // SQLite names the log after the file that links lead to. The process that wrote it may have
-    // been killed before content that was erased was gone from it.
-    let target = fs::canonicalize(path);
-    let log_is_left = target.is_ok_and(|target| inspect::sidecar_exists(&target, "-wal"));
+    // The process that wrote it may have been killed before content that was erased was gone
+    // from it.
+    let log_is_left = inspect::sidecar_exists(path, "-wal");
     let writer = match connect_pool(1, writer_options(file.clone(), options)).await {
         Ok(writer) => writer,
         Err(error) => return Err(unwritable_error(error, state, path)),
@@ -142,6 +103,7 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
     let readers = readers.map_err(open_error)?;
     let file = DatabaseFile {
         path: path.to_owned(),
+        immutable: None,
         flusher,
         log_is_left,
     };
@@ -152,6 +114,57 @@ async fn open_file(path: &Path, options: &SqliteOptions) -> MemoryResult<Databas
         database.start_conversion(options.language);
     }
     Ok(database)
+}
+
+/// Refuses what cannot be opened with these options, before anything is written.
+fn check_state(
+    state: FileState,
+    named: &Path,
+    path: &Path,
+    options: &SqliteOptions,
+) -> MemoryResult<()> {
+    let is_read = options.access == Access::Read;
+    match state {
+        FileState::Missing if options.access != Access::Create || !options.migrate => {
+            let shown = path.display();
+            Err(missing_file(if named == path {
+                format!("no database file at {shown}")
+            } else {
+                format!(
+                    "no database file at {shown}, to which the symbolic link {} leads",
+                    named.display()
+                )
+            }))
+        }
+        FileState::Empty if is_read || !options.migrate => Err(missing_file(format!(
+            "the file {} is empty: it holds no memory database yet; open it for writing first",
+            path.display()
+        ))),
+        // Refused before it is opened, because a connection that only reads
+        // leaves files next to the database.
+        FileState::Outdated(version)
+            if options.schema == RequiredSchema::Current && (is_read || !options.migrate) =>
+        {
+            Err(open_error(schema::outdated(version)))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn open_for_reading(
+    path: &Path,
+    file: &SqliteConnectOptions,
+    options: &SqliteOptions,
+) -> MemoryResult<Database> {
+    let (readers, immutable) = connect_readers(path, file, options).await?;
+    let file = DatabaseFile {
+        path: path.to_owned(),
+        immutable: immutable.map(Arc::new),
+        flusher: None,
+        log_is_left: false,
+    };
+    let timeout = options.busy_timeout;
+    Ok(Database::new(readers, None, timeout, Some(file)))
 }
 
 async fn is_converting(readers: &SqlitePool) -> MemoryResult<bool> {
@@ -201,30 +214,28 @@ async fn own_flusher(
 /// Opens connections to a file that must not be changed.
 ///
 /// Reading in WAL mode needs a shared-memory file next to the database. Where
-/// the folder does not allow one, nobody can write either, and the database is
-/// read as an immutable file.
-async fn open_read_only(
+/// the folder does not allow one, the database is read as an immutable file.
+async fn connect_readers(
     path: &Path,
     file: &SqliteConnectOptions,
     options: &SqliteOptions,
-) -> MemoryResult<SqlitePool> {
+) -> MemoryResult<(SqlitePool, Option<ImmutableFile>)> {
     let file = file.clone().read_only(true);
     let readers = options.max_readers.get();
     let failure = match connect_checked(readers, file.clone(), options.schema).await {
-        Ok(pool) => return Ok(pool),
+        Ok(pool) => return Ok((pool, None)),
         Err(failure) => failure,
     };
     let no_shared_memory = matches!(
         failure.primary_code(),
         Some(SQLITE_CANTOPEN | SQLITE_READONLY)
     );
+    let immutable = ImmutableFile::new(path);
     if !no_shared_memory || inspect::sidecar_exists(path, "-wal") {
         return Err(open_error(failure));
     }
-    let immutable = file.immutable(true);
-    connect_checked(readers, immutable, options.schema)
-        .await
-        .map_err(open_error)
+    let pool = connect_checked(readers, file.immutable(true), options.schema).await;
+    Ok((pool.map_err(open_error)?, Some(immutable)))
 }
 
 /// Opens a pool on a database and checks its schema.

@@ -17,6 +17,7 @@ use tracing::{Instrument, debug_span};
 use crate::backup;
 use crate::cancel::CancelSignal;
 use crate::error::Failure;
+use crate::immutable_file::ImmutableFile;
 use crate::insert::Insert;
 use crate::insert_queue::{InsertQueue, run_all};
 use crate::log_flush::LogFlusher;
@@ -46,12 +47,15 @@ pub(crate) struct Database {
     stop_signal: StopSignal,
     /// `None` for a database in memory.
     path: Option<PathBuf>,
+    immutable: Option<Arc<ImmutableFile>>,
     commits: Option<Arc<OwnCommits>>,
 }
 
 /// The file of a database, and what is known of its write-ahead log.
 pub(crate) struct DatabaseFile {
     pub(crate) path: PathBuf,
+    /// Where SQLite reads it as a file that does not change.
+    pub(crate) immutable: Option<Arc<ImmutableFile>>,
     pub(crate) flusher: Option<Arc<LogFlusher>>,
     /// Whether a process left a log with content behind, or has the file open.
     pub(crate) log_is_left: bool,
@@ -65,10 +69,14 @@ impl Database {
         busy_timeout: Duration,
         file: Option<DatabaseFile>,
     ) -> Self {
-        let (path, flusher, log_is_left) = match file {
-            Some(file) => (Some(file.path), file.flusher, file.log_is_left),
-            None => (None, None, false),
-        };
+        let mut path = None;
+        let (mut immutable, mut flusher, mut log_is_left) = (None, None, false);
+        if let Some(file) = file {
+            path = Some(file.path);
+            immutable = file.immutable;
+            flusher = file.flusher;
+            log_is_left = file.log_is_left;
+        }
         // In memory, the connection that writes also reads.
         let read = if path.is_some() {
             Role::Read
@@ -95,7 +103,15 @@ impl Database {
             stop_signal,
             commits,
             path,
+            immutable,
         }
+    }
+
+    /// Refuses to read, or what was read, where the file is open as one that does not change,
+    /// and did.
+    fn check_unchanged(&self, operation: &'static str) -> MemoryResult<()> {
+        let file = self.immutable.as_ref();
+        file.map_or(Ok(()), |file| file.check(operation))
     }
 
     /// Refuses operations after [`close`](Self::close), also those that need no
@@ -109,12 +125,16 @@ impl Database {
 
     /// Runs a transaction that only reads: it sees one consistent state.
     pub(crate) async fn read<T: Transaction>(&self, transaction: T) -> MemoryResult<T::Output> {
+        self.check_unchanged(T::OPERATION)?;
         let readers = Arc::clone(&self.readers);
-        spawn(T::OPERATION, async move {
+        let read = spawn(T::OPERATION, async move {
             let mut session = Session::acquire(&readers, T::OPERATION).await?;
             session.read(transaction).await
-        })
-        .await
+        });
+        let read = read.await;
+        // An error may come from that as well.
+        self.check_unchanged(T::OPERATION)?;
+        read
     }
 
     /// Searches, and makes the pages in the background that were missing. Ends soon where its
@@ -197,6 +217,7 @@ impl Database {
         let copy = backup::run(
             Arc::clone(&self.readers),
             self.path.clone(),
+            self.immutable.clone(),
             target.to_owned(),
             options.clone(),
             signal.clone(),
@@ -330,15 +351,13 @@ mod tests {
     fn run_test(test: impl AsyncFnOnce(Arc<Database>)) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agent.db");
-        // Writes need more threads.
-        let writing = Builder::new_multi_thread().enable_all().build().unwrap();
-        writing.block_on(create_unconverted(&path));
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)
             .build()
             .unwrap();
         runtime.block_on(async {
+            create_unconverted(&path).await;
             let options = SqliteOptions::new(&path).migrate(false);
             let database = connection::open(&options).await.unwrap();
             test(Arc::new(database)).await;

@@ -152,12 +152,13 @@ impl DenseScan {
             |within| matching.contains(first + u32::from(within)),
             |within, approximation| {
                 let value = value(query, approximation.similarity, approximation.chunks);
+                let error = approximation.error;
                 values.push(ScannedValue {
                     number: first + u32::from(within),
                     chunks: approximation.chunks,
                     value,
-                    lower: value - approximation.error,
-                    upper: value + approximation.error,
+                    lower: lower_bound(value - error),
+                    upper: upper_bound(value + error),
                     similarity: None,
                 });
             },
@@ -182,8 +183,8 @@ impl DenseScan {
             number,
             chunks: best.chunks,
             value: coded,
-            lower: exact,
-            upper: exact,
+            lower: lower_bound(exact),
+            upper: upper_bound(exact),
             similarity: Some(best.similarity),
         });
         Ok(())
@@ -236,6 +237,16 @@ impl DenseScan {
         let (_, threshold, _) = lower.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
         *threshold
     }
+}
+
+/// A bound, or none: vectors so long that products overflow have values that are no number.
+const fn lower_bound(value: f32) -> f32 {
+    value.max(f32::NEG_INFINITY)
+}
+
+/// As [`lower_bound`].
+const fn upper_bound(value: f32) -> f32 {
+    value.min(f32::INFINITY)
 }
 
 /// [`DenseQuery::value`], without a logarithm for most memories.
@@ -312,4 +323,15 @@ pub(crate) async fn compare(
     })
     .await?;
     Ok(compared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_bounds_nothing() {
+        assert_eq!([0.5, f32::NAN].map(lower_bound), [0.5, f32::NEG_INFINITY]);
+        assert_eq!([0.5, f32::NAN].map(upper_bound), [0.5, f32::INFINITY]);
+    }
 }

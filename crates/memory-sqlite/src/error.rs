@@ -89,6 +89,12 @@ fn extended_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
+/// Another connection had the lock of writers for too long.
+pub(crate) fn locked(operation: &'static str) -> MemoryError {
+    let (kind, message) = describe_code(SQLITE_BUSY);
+    MemoryError::store(kind, operation, message)
+}
+
 /// The message is fixed text by kind: SQLite's own may quote values.
 fn translate(error: sqlx::Error, operation: &'static str) -> MemoryError {
     let (kind, message) = match &error {

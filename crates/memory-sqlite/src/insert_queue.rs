@@ -6,6 +6,7 @@
 //! are the others, so that each gets the outcome that it would have had alone.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
 
 use memory_core::{
     EmbeddedMemory, EntityId, ErrorKind, InsertOptions, InsertOutcome, MemoryResult, PendingWork,
@@ -34,6 +35,7 @@ type Permit = WorkPermit<VecDeque<Waiting>>;
 pub(crate) struct Waiting {
     insert: Insert,
     origin: Origin,
+    since: Instant,
     answer: oneshot::Sender<MemoryResult<InsertOutcome>>,
 }
 
@@ -52,6 +54,7 @@ impl InsertQueue {
         let waiting = Waiting {
             insert,
             origin,
+            since: Instant::now(),
             answer,
         };
         (outcome, self.0.add(|queue| queue.push_back(waiting)))
@@ -112,12 +115,32 @@ async fn run_groups(writer: Writer, mut session: Session, mut permit: Permit) ->
     loop {
         let (same, group) = permit.take(take_group)?;
         permit = same;
+        let group = refuse_some(&writer, group);
+        if group.is_empty() {
+            continue;
+        }
         run_group(&writer, &mut session, group).await;
         writer.schedule_checkpoint();
         if writer.is_awaited() {
             return Some(permit);
         }
     }
+}
+
+/// Refuses those who have waited long enough for the lock of another process, and returns the
+/// others.
+fn refuse_some(writer: &Writer, group: Vec<Waiting>) -> Vec<Waiting> {
+    let group =
+        group.into_iter().filter_map(
+            |one| match writer.check_wait(Insert::OPERATION, one.since) {
+                Ok(()) => Some(one),
+                Err(error) => {
+                    answer_all(vec![one], Err(error));
+                    None
+                }
+            },
+        );
+    group.collect()
 }
 
 async fn run_group(writer: &Writer, session: &mut Session, group: Vec<Waiting>) {
@@ -281,6 +304,7 @@ mod tests {
                 known: None,
             },
             origin: Origin::default(),
+            since: Instant::now(),
             answer: oneshot::channel().0,
         }
     }

@@ -22,7 +22,27 @@ pub(crate) const TOO_MANY_OPEN_FILES: &str = "too many open files; close some, o
      LimitNOFILE= of its systemd unit)";
 
 /// Refuses a path that SQLite cannot open, whatever is there.
-pub(crate) fn check_length(path: &Path) -> MemoryResult<()> {
+pub(crate) fn check_path(path: &Path) -> MemoryResult<()> {
+    check_text(path)?;
+    check_length(path)
+}
+
+/// Refuses a path that the driver cannot hand to SQLite, before a file is created there.
+fn check_text(path: &Path) -> MemoryResult<()> {
+    let problem = match path.to_str() {
+        None => "is not valid UTF-8",
+        Some(text) if text.contains('\0') => "contains a NUL character",
+        Some(_) => return Ok(()),
+    };
+    let message = format!("the path {path:?} {problem}; choose another one");
+    Err(MemoryError::store(
+        ErrorKind::Configuration,
+        OPERATION,
+        message,
+    ))
+}
+
+fn check_length(path: &Path) -> MemoryResult<()> {
     // The file may be missing yet.
     let in_folder = || {
         let folder = fs::canonicalize(path.parent()?).ok()?;

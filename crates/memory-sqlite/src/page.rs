@@ -13,7 +13,6 @@ use std::ops::Range;
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, query};
-use tokio::task;
 
 use crate::blocking::FoldState;
 use crate::error::Failure;
@@ -144,7 +143,7 @@ where
             read.insert(row.try_get::<i64, _>(0)? - key(owner, 0));
         }
         let (mut state, mut damaged) = fold.finish().await?;
-        fold = FoldState::Running(task::spawn_blocking(move || {
+        fold = FoldState::start(move || {
             for row in &batch {
                 let page = row.try_get::<i64, _>(0)? - key(owner, 0);
                 match intact_content(row)? {
@@ -153,7 +152,7 @@ where
                 }
             }
             Ok((state, damaged))
-        }));
+        });
     }
     let (state, damaged) = fold.finish().await?;
     for page in &damaged {

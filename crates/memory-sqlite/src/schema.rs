@@ -17,8 +17,10 @@ use crate::reindex;
 /// `file` read: "Memo" in ASCII.
 const APPLICATION_ID: i64 = 0x4d65_6d6f;
 
-/// The oldest SQLite that has every function used here: `jsonb_each`.
-const MIN_VERSION: (u32, u32) = (3, 51);
+/// The oldest SQLite that may be used. 3.51.0 has every function (`jsonb_each`); 3.51.3 fixes
+/// the damage of databases in which two connections write and checkpoint at one moment
+/// (<https://sqlite.org/wal.html>, "The WAL-Reset Bug").
+const MIN_VERSION: [u32; 3] = [3, 51, 3];
 
 /// Every migration, oldest first. A released migration never changes.
 const MIGRATIONS: [(i64, &str, &str); 9] = [
@@ -272,11 +274,11 @@ pub(crate) async fn check_library() -> Result<(), Failure> {
 
 fn check_version(version: &str, has_fts5: bool) -> Result<(), Failure> {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    let (major, minor) = MIN_VERSION;
+    let found = MIN_VERSION.map(|_| parts.next().unwrap_or(0));
+    let [major, minor, patch] = MIN_VERSION;
     if found < MIN_VERSION {
         let message = format!(
-            "this program is linked with SQLite {version}; version {major}.{minor} or later is needed"
+            "this program is linked with SQLite {version}; version {major}.{minor}.{patch} or later is needed"
         );
         return Err(refuse(ErrorKind::Missing, message));
     }
@@ -316,9 +318,11 @@ mod tests {
 
     #[test]
     fn an_old_library_or_one_without_fts5_is_refused() {
-        assert!(check_version("3.51.0", true).is_ok());
+        assert!(check_version("3.51.3", true).is_ok());
+        assert!(check_version("3.53", true).is_ok());
         assert!(check_version("4.0", true).is_ok());
         for (version, fts5, wanted) in [
+            ("3.51.2", true, "3.51.3 or later"),
             ("3.50.4", true, "3.50.4"),
             ("3.9.0", true, "3.9.0"),
             ("nonsense", true, "nonsense"),

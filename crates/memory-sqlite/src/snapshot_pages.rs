@@ -17,7 +17,6 @@ use memory_core::{
 };
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, query};
-use tokio::task;
 
 use crate::blocking::{FoldState, fold_rows};
 use crate::embedded_rows::{EmbeddedRows, select_embedded};
@@ -124,7 +123,7 @@ impl ReadPages {
             let Some(last) = batch.last() else { break };
             next = last.try_get::<i64, _>(0)? + 1;
             let mut pages = fold.finish().await?;
-            fold = FoldState::Running(task::spawn_blocking(move || {
+            fold = FoldState::start(move || {
                 for row in &batch {
                     let (page, content): (i64, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
                     if checksum(page, space, format, content) == row.try_get::<i64, _>(1)? {
@@ -138,7 +137,7 @@ impl ReadPages {
                     }
                 }
                 Ok(pages)
-            }));
+            });
         }
         fold.finish().await
     }

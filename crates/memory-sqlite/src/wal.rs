@@ -51,8 +51,8 @@ const WAIT_INTERVAL: u32 = 20;
 /// large.
 const LARGE_LOG_BYTES: u64 = 4 * MAX_LOG_BYTES;
 
-/// The longest wait in proportion to that for a large log: 2 s, less than others wait for the
-/// lock of writers.
+/// The longest wait in proportion to that for a large log: 2 s, or half of the busy timeout if
+/// that is less, since other processes wait for the lock of writers meanwhile.
 const MAX_TIMES: u32 = 8;
 
 /// How long closing makes attempts that do not wait, before one that does. The connection
@@ -275,6 +275,7 @@ impl Wal {
     async fn shorten(&self, conn: &mut SqliteConnection, commits: &OwnCommits) {
         let times = commits.wal_index().log_bytes() / self.large_log_bytes;
         let times = u32::try_from(times).unwrap_or(u32::MAX);
+        let times = times.min(self.max_times());
         if times == 0 || self.has_failed() {
             return;
         }
@@ -303,6 +304,12 @@ impl Wal {
             drop(conn);
             tokio::time::sleep(MIN_RETRY_DELAY).await;
         }
+    }
+
+    fn max_times(&self) -> u32 {
+        let half = self.busy_timeout.as_millis() / 2;
+        let times = half / MAX_WAIT.as_millis();
+        u32::try_from(times).map_or(MAX_TIMES, |times| times.clamp(1, MAX_TIMES))
     }
 
     fn has_failed(&self) -> bool {
@@ -382,6 +389,13 @@ mod tests {
             waits.push(truncation.begin_wait(now, times).as_millis());
         }
         assert_eq!(waits, [250, 0, 1_000, 0, 2_000, 0, 250]);
+    }
+
+    #[test]
+    fn waits_are_at_most_half_of_the_busy_timeout() {
+        let max_times = |millis| Wal::new(Duration::from_millis(millis), None, false).max_times();
+        assert_eq!([0, 500, 1_000, 5_000].map(max_times), [1, 1, 2, MAX_TIMES]);
+        assert_eq!(max_times(2 * 60 * 60 * 1_000), MAX_TIMES);
     }
 
     async fn connect(path: &Path) -> SqliteConnection {

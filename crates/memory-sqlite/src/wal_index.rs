@@ -18,6 +18,11 @@ pub(crate) use self::shared_memory::WalIndex;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub(crate) use self::unsupported::WalIndex;
 
+/// The size of a file; 0 without one.
+fn file_bytes(path: &std::path::Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
+}
+
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod shared_memory {
     use std::collections::HashMap;
@@ -30,6 +35,7 @@ mod shared_memory {
 
     use memory_core::ChangeMarker;
 
+    use super::file_bytes;
     use crate::inspect::{is_linked, with_suffix};
 
     /// Bytes of one copy of the header.
@@ -57,6 +63,7 @@ mod shared_memory {
     #[derive(Debug)]
     pub(crate) struct WalIndex {
         path: PathBuf,
+        log: PathBuf,
         file: RwLock<Option<Arc<File>>>,
     }
 
@@ -65,6 +72,7 @@ mod shared_memory {
             close_deleted();
             Self {
                 path: with_suffix(database, "-shm"),
+                log: with_suffix(database, "-wal"),
                 file: RwLock::new(None),
             }
         }
@@ -96,9 +104,12 @@ mod shared_memory {
         }
 
         /// Bytes of the log that are in use, of which a part may be copied to the main
-        /// file already; 0 where the index cannot be read.
+        /// file already; all of its bytes where the index cannot be read.
         pub(crate) fn log_bytes(&self) -> u64 {
-            self.read_words().map_or(0, |words| log_bytes(&words))
+            match self.read_words() {
+                Some(words) => log_bytes(&words),
+                None => file_bytes(&self.log),
+            }
         }
 
         /// Stops using the descriptor. It is closed once SQLite has deleted the
@@ -230,17 +241,24 @@ mod tests {
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod unsupported {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use memory_core::ChangeMarker;
 
+    use super::file_bytes;
+    use crate::inspect::with_suffix;
+
     /// The WAL index of one database, which is not read on this platform.
     #[derive(Debug)]
-    pub(crate) struct WalIndex;
+    pub(crate) struct WalIndex {
+        log: PathBuf,
+    }
 
     impl WalIndex {
-        pub(crate) fn new(_database: &Path) -> Self {
-            Self
+        pub(crate) fn new(database: &Path) -> Self {
+            Self {
+                log: with_suffix(database, "-wal"),
+            }
         }
 
         pub(crate) fn read(&self) -> Option<ChangeMarker> {
@@ -251,9 +269,9 @@ mod unsupported {
             None
         }
 
-        /// Not known.
+        /// Bytes of the log, of which a part may not be in use.
         pub(crate) fn log_bytes(&self) -> u64 {
-            0
+            file_bytes(&self.log)
         }
 
         pub(crate) fn release(&self) {}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use tokio::sync::oneshot;
@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use crate::blocking::drive;
 use crate::database::runtime_stopped;
 use crate::entity::CountDelta;
-use crate::error::{Failure, SQLITE_BUSY};
+use crate::error::{self, Failure, SQLITE_BUSY};
+use crate::failed_wait::FailedWait;
 use crate::insert::Insert;
 use crate::log_flush::{FlushResult, LogFlusher};
 use crate::own_commits::{Origin, OwnCommits, UncountedCommit};
@@ -26,6 +27,7 @@ pub(crate) struct Writer {
     pool: Arc<MeasuredPool>,
     wal: Arc<Wal>,
     busy_timeout: Duration,
+    failed_wait: Arc<FailedWait>,
     /// Of a database in a file, which has a log to checkpoint.
     commits: Option<Arc<OwnCommits>>,
     /// `None` where SQLite flushes the log by itself, or no write is flushed.
@@ -65,6 +67,7 @@ impl Writer {
             pool,
             wal,
             busy_timeout,
+            failed_wait: Arc::default(),
             commits,
             flusher,
         }
@@ -79,13 +82,24 @@ impl Writer {
         Ok(session)
     }
 
+    /// Refuses a write that waits since a moment, where it has waited for the lock of another
+    /// process as long as it would by itself.
+    pub(crate) fn check_wait(&self, operation: &'static str, since: Instant) -> MemoryResult<()> {
+        if self.failed_wait.covers(since) {
+            return Err(error::locked(operation));
+        }
+        Ok(())
+    }
+
     /// Waits for the connection and runs a transaction.
     pub(crate) async fn transact<T: Transaction>(
         self,
         transaction: T,
         origin: Origin,
     ) -> MemoryResult<T::Output> {
+        let since = Instant::now();
         let mut session = self.acquire(T::OPERATION).await?;
+        self.check_wait(T::OPERATION, since)?;
         let writer = self.clone();
         let run = async move {
             let result = self.run(&mut session, transaction, &origin).await;
@@ -179,6 +193,7 @@ impl Writer {
     ) -> MemoryResult<Option<Committed<BTreeMap<i64, CountDelta>>>> {
         let into_error = |failure: Failure| failure.into_error(Insert::OPERATION);
         let (statements, deltas) = insert.into_query().map_err(into_error)?;
+        let began = Instant::now();
         let uncounted = self.commits.as_ref().map(OwnCommits::begin);
         let data_version = match session.run_at_once(statements).await {
             Ok(data_version) => data_version,
@@ -201,11 +216,13 @@ impl Writer {
                     uncounted.rolled_back();
                 }
                 if code == Some(SQLITE_BUSY) {
+                    self.failed_wait.note(began, Some(error.kind()));
                     return Err(error);
                 }
                 return Ok(None);
             }
         };
+        self.failed_wait.note(began, None);
         let conn = &mut session.conn;
         let truncated = self
             .wal
@@ -234,8 +251,12 @@ impl Writer {
                 .await
                 .map_err(into_error)?;
         }
+        let began = Instant::now();
         let result = session.run("BEGIN IMMEDIATE", transaction).await;
-        if shorter.is_some() {
+        if shorter.is_none() {
+            let error = result.as_ref().err().map(MemoryError::kind);
+            self.failed_wait.note(began, error);
+        } else {
             let reset = wal::set_busy_timeout(&mut session.conn, self.busy_timeout).await;
             return result.and_then(|output| match reset {
                 Ok(()) => Ok(output),

@@ -14,6 +14,8 @@ use memory_sqlite::SqliteStore;
 use memory_testkit::fixtures::{DIMENSIONS, fingerprint, varied_memories};
 use memory_testkit::{SeededRng, wait_until};
 use tempfile::tempdir;
+use tokio::runtime::Builder;
+use tokio::time::timeout;
 
 use crate::common::{ids, memories, mira, open};
 use crate::running_conversion::HeldConversion;
@@ -297,4 +299,33 @@ async fn insert_during_a_close() -> usize {
         assert!(found.memories.iter().all(|it| it.is_some() == is_there));
     }
     written.len()
+}
+
+/// Long computations of a transaction would wait for a second thread forever.
+#[test]
+fn a_runtime_with_one_blocking_thread_is_enough() {
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let work = async {
+        let store = open(&path).await;
+        for seed in 1..=4 {
+            store.insert(&memories(513, seed)).await.unwrap();
+        }
+        let request = both_retrievers(&mut SeededRng::new(1));
+        // The second one meets the pages that are being made.
+        for _ in 0..2 {
+            store.search(&mira(), &request).await.unwrap();
+            store.insert(&memories(1, 9)).await.unwrap();
+        }
+        store.close().await.unwrap();
+    };
+    runtime
+        .block_on(async { timeout(Duration::from_secs(60), work).await })
+        .unwrap();
 }

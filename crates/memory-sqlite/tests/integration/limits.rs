@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use memory_core::{AccessUpdate, ByteSize, ErrorKind, Generation, MemoryPatch, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use memory_testkit::SeededRng;
 use memory_testkit::fixtures::{at, varied_memories};
 use sqlx::Executor;
 use tempfile::tempdir;
+use tokio::time::timeout;
 
 use crate::common::{connect, contents, create_filled, ids, memories, mira, open};
 
@@ -69,6 +71,39 @@ async fn a_held_lock_makes_writes_unavailable_but_not_reads() {
     other.execute("ROLLBACK").await.unwrap();
     store.insert(&fresh).await.unwrap();
     assert_eq!(second.entity_stats(&mira()).await.unwrap().memory_count, 15);
+}
+
+/// Each waits about once, and not for all before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_wait_together_for_a_lock_fail_together() {
+    const WRITES: u64 = 40;
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let batch = create_filled(&path, 10).await;
+    let options = SqliteOptions::new(&path).busy_timeout(Duration::from_secs(1));
+    let store = SqliteStore::open_with(options).await.unwrap();
+    let mut other = connect(&path).await;
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let batches: Vec<_> = (0..WRITES).map(|n| memories(1, 100 + n)).collect();
+    let inserts = batches.iter().map(|batch| store.insert(batch));
+    let (mira, patch) = (mira(), MemoryPatch::new().importance(0.5));
+    let updates = batch.iter();
+    let updates = updates.map(|one| store.update(&mira, &one.memory.id, &patch, None));
+    let all = join(join_all(inserts), join_all(updates));
+    let (inserts, updates) = timeout(Duration::from_secs(15), all).await.unwrap();
+    let inserts = inserts.into_iter().map(|insert| insert.map(drop));
+    let updates = updates.into_iter().map(|update| update.map(drop));
+    for outcome in inserts.chain(updates) {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.is_retryable());
+    }
+    other.execute("ROLLBACK").await.unwrap();
+    for batch in &batches {
+        store.insert(batch).await.unwrap();
+    }
+    let stats = store.entity_stats(&mira).await.unwrap();
+    assert_eq!(stats.memory_count, 10 + WRITES);
 }
 
 #[tokio::test]

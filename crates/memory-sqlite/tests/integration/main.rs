@@ -15,6 +15,8 @@ mod file_modes;
 mod filters;
 mod lexical;
 mod limits;
+#[cfg(unix)]
+mod links;
 mod migrations;
 mod opening;
 mod privacy;

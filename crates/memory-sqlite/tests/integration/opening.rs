@@ -248,3 +248,19 @@ fn opening_outside_of_a_runtime_is_an_error() {
         other => panic!("expected an error, got {other:?}"),
     }
 }
+
+/// The driver takes no other names; a file that it then refuses would be left behind.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn names_that_the_driver_refuses_leave_no_file() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempdir().unwrap();
+    for name in [&b"caf\xe9.db"[..], b"a\0b.db"] {
+        let path = folder.path().join(OsStr::from_bytes(name));
+        let error = try_open(&path).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    }
+    assert!(contents(folder.path()).is_empty());
+}

@@ -94,7 +94,7 @@ mod permissions {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     use std::os::unix::process::CommandExt;
 
-    use memory_core::ErrorKind;
+    use memory_core::{BackupOptions, ErrorKind};
 
     use super::*;
     use crate::common::{contents, create_filled, ids, try_open};
@@ -158,6 +158,26 @@ mod permissions {
         assert_eq!(got.memories.iter().flatten().count(), 10);
         store.close().await.unwrap();
         assert!(before == contents(folder), "something changed");
+
+        // Another program writes, which SQLite does not look for in such a file.
+        let options = SqliteOptions::new(&path).read_only();
+        let store = SqliteStore::open_with(options).await.unwrap();
         allow(folder, 0o755);
+        allow(&path, 0o644);
+        let other = open(&path).await;
+        other.insert(&memories(5, 9)).await.unwrap();
+        let error = store.get(&mira(), &ids(&batch)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Other, "{error}");
+        assert!(error.to_string().contains("open it again"), "{error}");
+        let copy = folder.join("copy.db");
+        let copied = store.backup(&copy, &BackupOptions::new()).await;
+        assert!(copied.is_err() && !copy.exists());
+        other.close().await.unwrap();
+        assert!(
+            store.entity_stats(&mira()).await.is_err(),
+            "the log is gone"
+        );
+        let again = open(&path).await;
+        assert_eq!(again.entity_stats(&mira()).await.unwrap().memory_count, 15);
     }
 }

@@ -379,3 +379,36 @@ impl Subscriber for NamedPages {
 
     fn exit(&self, _: &Id) {}
 }
+
+/// A vector of any length is stored, and one so long has no cosine that is a number.
+#[tokio::test]
+async fn a_vector_that_overflows_hides_no_other() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    let mut batch = memories(MEMORIES, 1);
+    let wanted = batch[2_000].memory.id;
+    let query = batch[2_000].embedding.vectors[0].clone();
+    // Along the query and against it.
+    for (one, length) in batch.iter_mut().zip([3e38f32, -3e38]) {
+        let long = query
+            .iter()
+            .map(|component| length.copysign(length * component));
+        one.embedding.vectors = vec![long.collect()];
+    }
+    store.insert(&batch).await.unwrap();
+    store.close().await.unwrap();
+    let request = SearchRequest {
+        dense: Some(DenseQuery::new(fixtures::fingerprint(), query)),
+        ..SearchRequest::new(MemoryFilter::new(), 3)
+    };
+    for has_pages in [false, true] {
+        if has_pages {
+            make_pages(&path).await;
+        }
+        let store = SqliteStore::open_with(SqliteOptions::new(&path).read_only());
+        let outcome = search(&store.await.unwrap(), &request).await;
+        let mut ids = outcome.candidates.iter().map(|hit| hit.memory.id);
+        assert!(ids.any(|id| id == wanted), "with pages: {has_pages}");
+    }
+}
