@@ -21,7 +21,7 @@ use crate::rows::EntityRow;
 pub(crate) enum Matching {
     /// All of them, as many as the entity has.
     All(u64),
-    /// Those with these numbers.
+    /// Those with these numbers: of a filter, or all where they are few of the numbers given.
     Some(Arc<NumberSet>),
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn find(
     entity: &EntityRow,
     filter: &MemoryFilter,
 ) -> Result<Matching, Failure> {
-    if filter.is_empty() {
+    if filter.is_empty() && !is_sparse(entity) {
         return Ok(Matching::All(entity.memory_count));
     }
     let (rest, term_sets) = split_terms(filter);
@@ -68,6 +68,14 @@ pub(crate) async fn find(
         numbers = combine(numbers, with_terms, |has_terms| has_terms).await?;
     }
     Ok(Matching::Some(Arc::new(numbers)))
+}
+
+/// Whether so few of the numbers that were ever given are those of live memories that a search
+/// looks these up, in place of trying numbers and reading pages that are nearly empty.
+fn is_sparse(entity: &EntityRow) -> bool {
+    const NUMBERS_OF_ONE: u64 = 64;
+    let numbers = entity.next_number.unsigned_abs();
+    entity.memory_count.saturating_mul(NUMBERS_OF_ONE) < numbers
 }
 
 /// Splits a filter into the sets of filter terms of which a memory needs one each,

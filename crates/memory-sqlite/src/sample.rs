@@ -39,11 +39,14 @@ pub(crate) async fn find(
         };
         return run_blocking(visited, find).await;
     }
+    // Some numbers are of memories that were removed or archived.
+    let numbers = entity.next_number.unsigned_abs();
+    let numbers_of_one = usize::try_from(numbers / entity.memory_count.max(1)).unwrap_or(1) + 1;
     let mut found = HashSet::new();
     while found.len() < size {
         let missing = size - found.len();
-        // Some numbers are of memories that were removed or archived.
-        let tried: Vec<i64> = visits.by_ref().take(missing * 2).map(key).collect();
+        let tries = missing.saturating_mul(numbers_of_one);
+        let tried: Vec<i64> = visits.by_ref().take(tries).map(key).collect();
         if tried.is_empty() {
             break;
         }

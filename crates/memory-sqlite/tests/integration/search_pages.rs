@@ -412,3 +412,35 @@ async fn a_vector_that_overflows_hides_no_other() {
         assert!(ids.any(|id| id == wanted), "with pages: {has_pages}");
     }
 }
+
+/// With a limit that evicts, an entity has few of the numbers that it was ever given.
+#[tokio::test]
+async fn few_memories_of_many_numbers_are_found_alike() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("agent.db");
+    let store = open(&path).await;
+    store.insert(&memories(100, 1)).await.unwrap();
+    store.close().await.unwrap();
+    let search_all = async || {
+        let outcomes = search_all(&path).await;
+        // Other memories are sampled, and statistics are of values in 8 bits.
+        let found = |it: SearchOutcome| (it.candidates, it.matching, it.sample.len());
+        outcomes.into_iter().map(found).collect::<Vec<_>>()
+    };
+    let expected = search_all().await;
+    for sql in [
+        "UPDATE entity SET next_number = 3000",
+        "UPDATE entity SET next_number = 1000000",
+    ] {
+        run_sql(&path, sql).await;
+        assert!(search_all().await == expected, "{sql}");
+    }
+    // Nor are pages made that would have nothing.
+    let store = open(&path).await;
+    for request in requests() {
+        search(&store, &request).await;
+    }
+    store.close().await.unwrap();
+    let vectors = "SELECT count(*) FROM vector_page";
+    assert_eq!(number(&path, vectors).await, 0);
+}
