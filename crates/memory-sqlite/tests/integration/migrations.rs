@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use futures_util::future::join;
 use memory_core::{BackupOptions, ErrorKind, ListRequest, MemoryFilter, MemoryId, Store};
 use memory_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::{Migrate, Migration, MigrationType};
-use sqlx::{Connection, SqlSafeStr};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use tempfile::tempdir;
 
-use crate::common::{connect, mira, open, run_sql};
+use crate::common::{connect, lexical, memories, mira, open, run_sql};
 
 const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
 
@@ -63,15 +65,79 @@ async fn create_first_schema(path: &Path) {
     conn.ensure_migrations_table("_sqlx_migrations")
         .await
         .unwrap();
-    let first = Migration::new(
-        1,
-        "memory".into(),
-        MigrationType::Simple,
-        FIRST.into_sql_str(),
-        false,
-    );
-    conn.apply("_sqlx_migrations", &first).await.unwrap();
+    apply(&mut conn, 1, "memory", FIRST).await;
     conn.close().await.unwrap();
+}
+
+async fn apply(conn: &mut SqliteConnection, version: i64, name: &str, sql: impl SqlSafeStr) {
+    let name = name.to_owned().into();
+    let sql = sql.into_sql_str();
+    let migration = Migration::new(version, name, MigrationType::Simple, sql, false);
+    conn.apply("_sqlx_migrations", &migration).await.unwrap();
+}
+
+/// Every migration after the first, in order, by number and name.
+fn later_migrations() -> Vec<(i64, String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let files = std::fs::read_dir(folder).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    let mut migrations: Vec<_> = paths
+        .map(|path| {
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            let (number, name) = stem.split_once('_').unwrap();
+            let sql = std::fs::read_to_string(&path).unwrap();
+            (number.parse().unwrap(), name.to_owned(), sql)
+        })
+        .filter(|(number, _, _)| *number > 1)
+        .collect();
+    migrations.sort_unstable();
+    migrations
+}
+
+/// Every table, index and trigger, as it was created.
+async fn schema_of(path: &Path) -> Vec<(String, String)> {
+    let mut conn = connect(path).await;
+    let sql = "SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name";
+    let schema = sqlx::query_as(sql).fetch_all(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    schema
+}
+
+/// By two stores at once, as two processes of a new version start.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_earlier_schema_is_migrated() {
+    let folder = tempdir().unwrap();
+    let new = folder.path().join("new.db");
+    open(&new).await.close().await.unwrap();
+    let expected = schema_of(&new).await;
+    let later = later_migrations();
+    for version in 1..=later.len() {
+        let path = folder.path().join(format!("{version}.db"));
+        create_first_schema(&path).await;
+        run_sql(&path, ROWS).await;
+        let mut conn = connect(&path).await;
+        for (number, name, sql) in &later[..version - 1] {
+            apply(&mut conn, *number, name, AssertSqlSafe(sql.clone())).await;
+        }
+        let sql = format!("PRAGMA user_version = {version}");
+        conn.execute(AssertSqlSafe(sql)).await.unwrap();
+        conn.close().await.unwrap();
+
+        let (one, other) = join(open(&path), open(&path)).await;
+        for store in [&one, &other] {
+            let page = store.list(&mira(), &ListRequest::new(10)).await.unwrap();
+            let contents: Vec<_> = page.memories.iter().map(|it| &*it.content).collect();
+            assert_eq!(contents, ["bridge", "mill"], "from {version}");
+        }
+        let found = one.search(&mira(), &lexical("mills")).await.unwrap();
+        assert_eq!(found.candidates.len(), 1, "from {version}");
+        one.insert(&memories(3, 1)).await.unwrap();
+        let stats = other.entity_stats(&mira()).await.unwrap();
+        assert_eq!(stats.memory_count, 5, "from {version}");
+        one.close().await.unwrap();
+        other.close().await.unwrap();
+        assert_eq!(schema_of(&path).await, expected, "from {version}");
+    }
 }
 
 #[tokio::test]
