@@ -27,7 +27,7 @@ pub(crate) fn divide(run: &str, mut each_word: impl FnMut(&str), mut each_term: 
     // The word before, unless that is a stop word.
     let (mut start, mut previous) = (0, None);
     let is_japanese = run.contains(is_kana);
-    for end in SEGMENTER.segment_str(run).skip_while(|end| *end == 0) {
+    for end in word_ends(run) {
         let segment = &run[start..end];
         if is_word(segment) {
             each_word(&fold_word(segment));
@@ -45,6 +45,11 @@ pub(crate) fn divide(run: &str, mut each_word: impl FnMut(&str), mut each_term: 
         }
         (start, previous) = (end, word);
     }
+}
+
+/// Where words of a run of a script without spaces end, in order.
+pub(crate) fn word_ends(run: &str) -> impl Iterator<Item = usize> {
+    SEGMENTER.segment_str(run).skip_while(|end| *end == 0)
 }
 
 /// Calls `each` with the terms of a run of a script without spaces.
