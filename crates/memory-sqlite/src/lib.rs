@@ -73,6 +73,7 @@ mod open_problem;
 mod options;
 mod own_commits;
 mod page;
+mod page_batch;
 mod page_builder;
 mod pairs;
 mod pool;

@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, Row, query};
 
 use crate::blocking::FoldState;
 use crate::error::Failure;
+use crate::page_batch::PageBatch;
 use crate::row_keys;
 
 /// Numbers of a page. The migration divides by it as well.
@@ -24,8 +25,8 @@ pub(crate) const PAGE_NUMBERS: u32 = 512;
 /// An entity with fewer pages has none: its rows are read in a few milliseconds.
 const MIN_PAGES: i64 = 4;
 
-/// Pages that are read at once: 3 MiB of vectors with 384 dimensions.
-const BATCH: i64 = 16;
+/// The most pages that are read at once: 3 MiB of vectors with 384 dimensions.
+const MAX_BATCH: i64 = 16;
 
 /// The number that no page has.
 const NO_CONVERSION: i64 = -1;
@@ -95,6 +96,11 @@ pub(crate) fn checksum(content: &[u8]) -> i64 {
     i64::from(crc32fast::hash(content))
 }
 
+/// Bytes of the content in a row of key, checksum and content.
+pub(crate) fn content_len(row: &SqliteRow) -> usize {
+    row.try_get::<&[u8], _>(2).map_or(0, <[u8]>::len)
+}
+
 /// What is left to read from rows after [`fold`].
 pub(crate) struct Unread {
     /// The numbers that no page had.
@@ -130,13 +136,15 @@ where
         table.name()
     );
     let (mut next, end) = (key(owner, pages.start), key(owner, pages.end));
+    let mut size = PageBatch::new(MAX_BATCH);
     while next < end {
         let batch = query(AssertSqlSafe(sql.clone()))
             .bind(next)
             .bind(end)
-            .bind(BATCH)
+            .bind(size.size())
             .fetch_all(&mut *conn)
             .await?;
+        size.note(batch.iter().map(content_len));
         let Some(last) = batch.last() else { break };
         next = last.try_get::<i64, _>(0)? + 1;
         for row in &batch {

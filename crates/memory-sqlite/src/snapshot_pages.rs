@@ -22,6 +22,8 @@ use crate::blocking::{FoldState, fold_rows};
 use crate::embedded_rows::{EmbeddedRows, select_embedded};
 use crate::embedding_space::{self, EmbeddingSpace};
 use crate::error::Failure;
+use crate::page::content_len;
+use crate::page_batch::PageBatch;
 use crate::rows::{self, EntityRow};
 use crate::transaction::Transaction;
 use crate::{entity, row_keys};
@@ -33,8 +35,8 @@ const _: () = assert!(PAGE_NUMBERS.unsigned_abs() <= SnapshotPage::MAX_MEMORIES 
 /// An entity with memories for fewer pages has none: its rows are read in a few milliseconds.
 const MIN_PAGES: i64 = 4;
 
-/// Pages that are read at once: 1.4 MiB with vectors of 384 dimensions.
-const BATCH: i64 = 8;
+/// The most pages that are read at once: 1.4 MiB with vectors of 384 dimensions.
+const MAX_BATCH: i64 = 8;
 
 /// The share of a file of limited size beyond which no page is written, in quarters: the
 /// rest is for memories.
@@ -106,6 +108,7 @@ impl ReadPages {
         let (mut next, end) = (first, key(entity.key, complete_pages(entity)));
         let (format, space) = (self.format.cast_signed(), space.key);
         let mut fold = FoldState::Idle(BTreeMap::new());
+        let mut size = PageBatch::new(MAX_BATCH);
         while next < end {
             check_wanted(&self.wanted)?;
             let batch = query(
@@ -117,9 +120,10 @@ impl ReadPages {
             .bind(end)
             .bind(space)
             .bind(format)
-            .bind(BATCH)
+            .bind(size.size())
             .fetch_all(&mut *conn)
             .await?;
+            size.note(batch.iter().map(content_len));
             let Some(last) = batch.last() else { break };
             next = last.try_get::<i64, _>(0)? + 1;
             let mut pages = fold.finish().await?;
