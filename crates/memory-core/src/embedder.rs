@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::MemoryResult;
+use crate::error::{MemoryError, MemoryResult};
+use crate::limits;
 
 /// Turns text into vectors.
 ///
@@ -119,10 +120,42 @@ impl EmbedderProfile {
         self.max_tokens = max_tokens;
         self
     }
+
+    /// Checks that every store can keep the fingerprint with each vector, and that the
+    /// vectors have 1 to [`MAX_DIMENSIONS`](limits::MAX_DIMENSIONS) components.
+    ///
+    /// # Errors
+    /// [`MemoryError::Configuration`] naming what is wrong.
+    pub fn validate(&self) -> MemoryResult<()> {
+        let fingerprint = self.fingerprint.as_str();
+        let (chars, max) = (fingerprint.chars().count(), limits::MAX_FINGERPRINT_CHARS);
+        if chars == 0 || chars > max {
+            return Err(MemoryError::configuration(format!(
+                "the fingerprint of the embedder has {chars} characters; it must have 1 to \
+                 {max}, such as a digest of the model"
+            )));
+        }
+        if fingerprint.contains(char::is_control) {
+            return Err(MemoryError::configuration(
+                "the fingerprint of the embedder contains a control character; remove it",
+            ));
+        }
+        if !(1..=limits::MAX_DIMENSIONS).contains(&self.dimensions) {
+            return Err(MemoryError::configuration(format!(
+                "the embedder makes vectors of {} dimensions; it must be 1 to {}",
+                self.dimensions,
+                limits::MAX_DIMENSIONS
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// A digest of all that decides a vector: weights, tokenizer, pooling, length
 /// and quantization. Vectors of different fingerprints are never compared.
+///
+/// It has 1 to [`MAX_FINGERPRINT_CHARS`](limits::MAX_FINGERPRINT_CHARS) characters and no
+/// control characters ([`EmbedderProfile::validate`]).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(Arc<str>);
@@ -156,5 +189,29 @@ impl fmt::Display for Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fingerprint({})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_profile_has_a_fingerprint_that_stores_can_keep() {
+        let profile = |fingerprint: &str| EmbedderProfile::new("model", fingerprint, 3);
+        let longest = "記".repeat(limits::MAX_FINGERPRINT_CHARS);
+        for good in ["sha256:00", &longest] {
+            assert!(profile(good).validate().is_ok());
+        }
+        let long = "x".repeat(limits::MAX_FINGERPRINT_CHARS + 1);
+        for bad in ["", "a\0b", "a\nb", &long] {
+            let error = profile(bad).validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{bad:?}");
+        }
+        for dimensions in [0, limits::MAX_DIMENSIONS + 1] {
+            let profile = EmbedderProfile::new("model", "digest", dimensions);
+            assert!(profile.validate().is_err());
+        }
     }
 }

@@ -104,7 +104,7 @@ impl FromStr for MemoryTagMode {
 /// every memory. Filters are exact: [`MemoryFilter::matches`] is the reference
 /// that every store must agree with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct MemoryFilter {
     /// One of these kinds; every kind when empty.
     pub kinds: BTreeSet<MemoryKind>,
@@ -286,6 +286,27 @@ mod tests {
                 "no tags asked for: no condition"
             );
         }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_and_every_known_one_is_read_again() {
+        let read = serde_json::from_str::<MemoryFilter>(r#"{"tag":["mill"]}"#);
+        assert!(read.unwrap_err().to_string().contains("unknown field"));
+        let time = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let filter = MemoryFilter::new()
+            .kind(MemoryKind::World)
+            .tags(["mill"], MemoryTagMode::AllStrict)
+            .since(time)
+            .until(time)
+            .metadata("k", "v")
+            .involves("tam")
+            .relates_to(MemoryId::new());
+        for filter in [filter, MemoryFilter::new()] {
+            let text = serde_json::to_string(&filter).unwrap();
+            assert_eq!(serde_json::from_str::<MemoryFilter>(&text).unwrap(), filter);
+        }
+        let renamed = serde_json::from_str::<MemoryFilter>(r#"{"from":"2024-01-01T00:00:00Z"}"#);
+        assert!(renamed.unwrap().since.is_some());
     }
 
     #[test]

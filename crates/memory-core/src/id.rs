@@ -15,7 +15,8 @@ use crate::limits;
 ///
 /// Any text serves as a name: 1 to [`limits::MAX_ENTITY_ID_CHARS`] characters,
 /// no control characters. Making an `EntityId` never fails; every operation
-/// checks it first. Cloning is cheap (a shared string).
+/// checks it first. Cloning is cheap (a shared string). Ids are in the order of the bytes
+/// of their names, which is that of the code points: not that of a language.
 ///
 /// ```
 /// use memory_core::EntityId;

@@ -37,12 +37,16 @@ pub struct MemoryBatchItem {
     /// The episode it belongs to.
     pub context: Option<String>,
     /// Key and value pairs.
+    #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     /// Links to other memories of the same entity.
+    #[serde(default)]
     pub related: BTreeMap<MemoryId, String>,
     /// Participants, each with a role.
+    #[serde(default)]
     pub entities: BTreeMap<EntityId, String>,
     /// Labels; duplicates are merged.
+    #[serde(default)]
     pub tags: BTreeSet<String>,
     /// The vector of the content, where it was computed elsewhere; see
     /// [`with_embedding`](Self::with_embedding).
@@ -151,7 +155,10 @@ impl MemoryBatchItem {
         limits::check_context(self.context.as_deref())?;
         limits::check_tags(&self.tags)?;
         limits::check_metadata(&self.metadata)?;
-        limits::check_related(&self.related)?;
+        match &self.id {
+            Some(id) => limits::check_related_of(id, &self.related)?,
+            None => limits::check_related(&self.related)?,
+        }
         limits::check_entities(&self.entities)?;
         if let Some(timestamp) = self.timestamp {
             limits::check_timestamp(timestamp)?;
@@ -219,6 +226,44 @@ mod tests {
         assert_eq!(memory.tags.len(), 1);
         assert_eq!(memory.timestamp.timestamp_subsec_nanos(), 123_456_000);
         assert_eq!(memory.decay_rate, MemoryKind::World.decay_rate());
+    }
+
+    #[test]
+    fn only_entity_kind_and_content_must_be_in_the_text() {
+        let text = r#"{"entity_id":"mira","kind":"world","content":"x"}"#;
+        let read: MemoryBatchItem = serde_json::from_str(text).unwrap();
+        assert_eq!(read, MemoryBatchItem::new("mira", MemoryKind::World, "x"));
+        let full = item()
+            .with_tag("mill")
+            .with_metadata("k", "v")
+            .with_entity("tam", "seller")
+            .with_related(MemoryId::new(), "before")
+            .with_embedding([0.6, 0.8]);
+        let text = serde_json::to_string(&full).unwrap();
+        assert_eq!(
+            serde_json::from_str::<MemoryBatchItem>(&text).unwrap(),
+            full
+        );
+    }
+
+    #[test]
+    fn a_memory_is_not_related_to_itself() {
+        let id = MemoryId::new();
+        let related = item().with_related(id, "before");
+        let memory = related.clone().into_memory(Utc::now()).unwrap();
+        let refused = [
+            related.with_id(id).validate(),
+            Memory { id, ..memory }.validate(),
+        ];
+        for result in refused {
+            assert!(matches!(
+                result.unwrap_err(),
+                MemoryError::InvalidInput {
+                    problem: InvalidInput::SelfRelation,
+                    ..
+                }
+            ));
+        }
     }
 
     #[test]

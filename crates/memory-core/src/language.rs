@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Excerpt;
+
 /// A language in Latin letters whose stems are known. The stems of other scripts
 /// follow from the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,14 +105,14 @@ impl fmt::Display for Language {
 
 /// No language has this code; the message names those that exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownLanguage(String);
+pub struct UnknownLanguage(Excerpt);
 
 impl fmt::Display for UnknownLanguage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let codes: Vec<&str> = Language::ALL.iter().map(|it| it.code()).collect();
         write!(
             f,
-            "no stems are known for the language {:?}; known are: {}",
+            "no stems are known for the language {}; known are: {}",
             self.0,
             codes.join(", ")
         )
@@ -124,7 +126,7 @@ impl FromStr for Language {
 
     fn from_str(code: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|it| it.code() == code);
-        known.ok_or_else(|| UnknownLanguage(code.to_owned()))
+        known.ok_or_else(|| UnknownLanguage(code.into()))
     }
 }
 
@@ -142,5 +144,7 @@ mod tests {
             error.contains("\"xx\"") && error.contains("da, nl, en"),
             "{error}"
         );
+        let long = "x".repeat(1_000).parse::<Language>().unwrap_err();
+        assert!(long.to_string().len() < 200, "{long}");
     }
 }

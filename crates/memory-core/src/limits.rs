@@ -30,6 +30,8 @@ pub const MAX_ROLE_CHARS: usize = 128;
 pub const MAX_LIMIT: usize = 1_000;
 /// Maximum number of dimensions of a vector.
 pub const MAX_DIMENSIONS: usize = 8_192;
+/// Longest fingerprint of a model, in characters.
+pub const MAX_FINGERPRINT_CHARS: usize = 256;
 /// Longest query of a recall, in characters.
 pub const MAX_QUERY_CHARS: usize = 10_000;
 
@@ -182,6 +184,18 @@ pub fn check_related(related: &BTreeMap<MemoryId, String>) -> Check {
         .try_for_each(|relation| check_role(relation))
 }
 
+/// Related memories of the memory `id`: as [`check_related`], and none is that memory.
+///
+/// # Errors
+/// [`InvalidInput`] naming the limit that is exceeded, or
+/// [`InvalidInput::SelfRelation`].
+pub fn check_related_of(id: &MemoryId, related: &BTreeMap<MemoryId, String>) -> Check {
+    if related.contains_key(id) {
+        return Err(InvalidInput::SelfRelation);
+    }
+    check_related(related)
+}
+
 /// A timestamp that every store can represent.
 ///
 /// # Errors
@@ -277,7 +291,7 @@ fn at_most_chars(field: &'static str, text: &str, max: usize) -> Check {
     }
 }
 
-fn at_most_links(field: &'static str, count: usize) -> Check {
+pub(crate) fn at_most_links(field: &'static str, count: usize) -> Check {
     if count > MAX_LINKS {
         return Err(InvalidInput::TooManyLinks {
             field,

@@ -85,7 +85,7 @@ impl Memory {
         limits::check_context(self.context.as_deref())?;
         limits::check_tags(&self.tags)?;
         limits::check_metadata(&self.metadata)?;
-        limits::check_related(&self.related)?;
+        limits::check_related_of(&self.id, &self.related)?;
         limits::check_entities(&self.entities)?;
         limits::check_timestamp(self.timestamp)?;
         Ok(self.last_accessed.map_or(Ok(()), limits::check_timestamp)?)

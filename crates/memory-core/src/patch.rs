@@ -19,7 +19,7 @@ use crate::vector::Embedding;
 /// let patch = MemoryPatch::new().content("The mill stands south of the bridge.").importance(0.9);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct MemoryPatch {
     /// New text; the memory is embedded again.
     pub content: Option<String>,
@@ -153,11 +153,25 @@ impl MemoryPatch {
             .as_ref()
             .map_or(Ok(()), limits::check_related)?;
         limits::check_related(&self.relate)?;
+        limits::at_most_links("links to drop", self.unrelate.len())?;
         self.entities
             .as_ref()
             .map_or(Ok(()), limits::check_entities)?;
         if let Some(context) = &self.context {
             limits::check_context(context.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// Checks the limits of what is set, and that it does not relate the memory `id`,
+    /// which it is for, to itself.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate), and [`InvalidInput::SelfRelation`].
+    pub fn validate_for(&self, id: &MemoryId) -> MemoryResult<()> {
+        self.validate()?;
+        for related in self.related.iter().chain([&self.relate]) {
+            limits::check_related_of(id, related)?;
         }
         Ok(())
     }
@@ -282,6 +296,40 @@ mod tests {
         }
         let read: MemoryPatch = serde_json::from_str("{}").unwrap();
         assert_eq!(read, MemoryPatch::new());
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        for text in [r#"{"importence":0.9}"#, r#"{"content":"x","tag":["mill"]}"#] {
+            let read = serde_json::from_str::<MemoryPatch>(text);
+            assert!(read.unwrap_err().to_string().contains("unknown field"));
+        }
+    }
+
+    #[test]
+    fn a_patch_does_not_relate_a_memory_to_itself() {
+        let (id, other) = (MemoryId::new(), MemoryId::new());
+        for patch in [
+            MemoryPatch::new().relate(id, "before"),
+            MemoryPatch::new().related([(id, "before".to_owned())].into()),
+        ] {
+            assert!(patch.validate_for(&id).is_err());
+            assert!(patch.validate_for(&other).is_ok());
+        }
+        // A link of an earlier version can be dropped.
+        let patch = MemoryPatch::new().unrelate(id);
+        assert!(patch.validate_for(&id).is_ok());
+    }
+
+    #[test]
+    fn as_many_links_are_dropped_as_a_memory_has() {
+        let dropped = |count| MemoryPatch {
+            unrelate: (0..count).map(|_| MemoryId::new()).collect(),
+            ..MemoryPatch::new()
+        };
+        assert!(dropped(limits::MAX_LINKS).validate().is_ok());
+        let error = dropped(limits::MAX_LINKS + 1).validate().unwrap_err();
+        assert!(error.to_string().contains("257 links to drop"), "{error}");
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub trait SharedCache: Debug + Send + Sync + 'static {
     /// - Refused are also a time in the future, and one that is further back than
     ///   [`MAX_PUT_DELAY`](SharedEntry::MAX_PUT_DELAY).
     /// - The value expires after [`SharedEntry::ttl`], or sooner.
-    /// - A value that the cache has no space for is not written.
+    /// - A value that the cache has no space for is not written. A cache that is not full
+    ///   has space for one of 256 KiB.
     ///
     /// # Errors
     /// See the trait.

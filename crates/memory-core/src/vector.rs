@@ -31,7 +31,7 @@ impl Embedding {
     /// [`crate::MemoryError::InvalidInput`] naming what is wrong.
     pub fn validate(&self, max_dimensions: usize) -> MemoryResult<()> {
         let first = self.vectors.first().ok_or(InvalidInput::NoVector)?;
-        let dimensions = first.len().clamp(1, max_dimensions);
+        let dimensions = first.len().max(1).min(max_dimensions);
         for vector in &self.vectors {
             limits::check_vector(vector, dimensions)?;
         }
@@ -133,6 +133,8 @@ mod tests {
         };
         assert!(embedding(vec![]).validate(8).is_err());
         assert!(embedding(vec![vec![]]).validate(8).is_err());
+        assert!(embedding(vec![vec![]]).validate(0).is_err());
+        assert!(embedding(vec![vec![1.0]]).validate(0).is_err());
         assert!(
             embedding(vec![vec![1.0], vec![1.0, 0.0]])
                 .validate(8)

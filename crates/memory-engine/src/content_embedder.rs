@@ -9,7 +9,7 @@ use memory_core::{
     normalize,
 };
 
-use crate::tiers::{EmbeddedText, Tiers, infer};
+use crate::tiers::{EmbeddedText, Tiers, infer, unknown_share};
 
 /// Turns texts into vectors, and caches them.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl ContentEmbedder {
         let vector = self.normalized(vector.to_vec())?;
         Ok(EmbeddedText {
             vector: vector.into(),
-            unknown_share: self.embedder.unknown_token_share(text).clamp(0.0, 1.0),
+            unknown_share: unknown_share(&*self.embedder, text),
         })
     }
 

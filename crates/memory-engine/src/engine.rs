@@ -149,8 +149,8 @@ impl EngineBuilder {
     /// it listens to their writes in a task on the runtime it is called in.
     ///
     /// # Errors
-    /// [`MemoryError::Configuration`] when a setting makes no sense or the
-    /// embedder's vectors are longer than the store holds.
+    /// [`MemoryError::Configuration`] when a setting makes no sense, the embedder's
+    /// profile is not valid or its vectors are longer than the store holds.
     pub fn build(self, store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> MemoryResult<Engine> {
         self.config.validate()?;
         let store = store.writer_handle().unwrap_or(store);
@@ -160,8 +160,9 @@ impl EngineBuilder {
                 "the budget of the shared cache cannot be zero; 5 ms is the default",
             ));
         }
+        embedder.profile().validate()?;
         let (dimensions, capabilities) = (embedder.profile().dimensions, store.capabilities());
-        if dimensions == 0 || dimensions > capabilities.max_dimensions {
+        if dimensions > capabilities.max_dimensions {
             return Err(MemoryError::configuration(format!(
                 "the embedder makes vectors of {dimensions} dimensions; {} holds 1 to {}",
                 capabilities.backend, capabilities.max_dimensions

@@ -1,6 +1,7 @@
 //! [`MemoryFilter`] as SQL conditions on the table `memory` with the alias `m`.
 
-use memory_core::{EntityId, MemoryFilter, MemoryTagMode};
+use chrono::{DateTime, Utc};
+use memory_core::{EntityId, MemoryFilter, MemoryTagMode, limits};
 use sqlx::types::Json;
 
 use crate::sql::SqlBuilder;
@@ -77,12 +78,14 @@ pub(crate) fn without_involved(sql: &mut SqlBuilder, filter: &MemoryFilter) -> S
         _ => add(format!("m.kind = ANY ({})", sql.value(kinds, "text[]"))),
     }
     if let Some(since) = filter.since {
+        let since = first_stored_at(since);
         add(format!(
             "m.timestamp >= {}",
             sql.value(since, "timestamptz")
         ));
     }
     if let Some(until) = filter.until {
+        let until = first_stored_at(until);
         add(format!("m.timestamp < {}", sql.value(until, "timestamptz")));
     }
     if !filter.tags.is_empty() {
@@ -98,6 +101,12 @@ pub(crate) fn without_involved(sql: &mut SqlBuilder, filter: &MemoryFilter) -> S
         add(format!("m.related <> '{{}}' AND m.related ? {other}"));
     }
     conditions
+}
+
+/// The first time that a memory may have at or after a moment: times are stored in whole
+/// microseconds. As it is, the moment would be sent cut off to one before it.
+fn first_stored_at(moment: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(limits::micros_rounded_up(moment)).unwrap_or(moment)
 }
 
 fn tags(sql: &mut SqlBuilder, filter: &MemoryFilter) -> String {

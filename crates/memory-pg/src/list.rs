@@ -60,7 +60,7 @@ pub(crate) fn list_statement(entity: &EntityId, request: &ListRequest, limit: us
         _ => LIVE.to_owned(),
     };
     let mut matches = scope + &filter::without_involved(&mut sql, &request.filter);
-    if let Some(after) = request.after {
+    if let Some(after) = request.after.map(PageCursor::to_micros) {
         let time = sql.value(after.timestamp, "timestamptz");
         let id = sql.value(*after.id.as_uuid(), "uuid");
         matches.push_str(&format!(" AND (m.timestamp, m.memory_id) < ({time}, {id})"));

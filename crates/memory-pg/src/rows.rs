@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use memory_core::{
     EmbeddedMemory, Embedding, EntityId, Generation, InvalidInput, Memory, MemoryId, MemoryKind,
+    limits,
 };
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -211,7 +212,7 @@ impl<'a> MemoryColumns<'a> {
             columns.ids.push(*memory.id.as_uuid());
             columns.kinds.push(memory.kind.as_str());
             columns.contents.push(&memory.content);
-            columns.timestamps.push(memory.timestamp);
+            columns.timestamps.push(limits::to_micros(memory.timestamp));
             columns.importances.push(memory.importance);
             columns.decay_rates.push(memory.decay_rate);
             columns.contexts.push(memory.context.as_deref());
@@ -360,7 +361,9 @@ impl<'a> AccessColumns<'a> {
                 columns.entities.push(memory.entity_id.as_str());
                 columns.ids.push(*memory.id.as_uuid());
                 columns.counts.push(signed(memory.access_count));
-                columns.times.push(memory.last_accessed);
+                columns
+                    .times
+                    .push(memory.last_accessed.map(limits::to_micros));
             }
         }
         columns

@@ -62,7 +62,7 @@ fn list_query(prefix: &str, entity_key: i64, request: ListRequest) -> QueryBuild
     query.push_bind(entity_key);
     push_scope(&mut query, scope);
     push_conditions(&mut query, entity_key, &filter);
-    if let Some(PageCursor { timestamp, id }) = after {
+    if let Some(PageCursor { timestamp, id }) = after.map(PageCursor::to_micros) {
         query
             .push(" AND (m.timestamp, m.memory_id) < (")
             .push_bind(timestamp.timestamp_micros())

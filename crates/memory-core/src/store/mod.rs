@@ -409,7 +409,7 @@ pub trait Store: Debug + Send + Sync + 'static {
         provided::entity_stats(self, entity).await
     }
 
-    /// Lists entities with a memory, live or archived, in the order of their names, after
+    /// Lists entities with a memory, live or archived, in the order of [`EntityId`], after
     /// `after`. Reads no memory. Required.
     ///
     /// # Errors
@@ -422,7 +422,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ) -> MemoryResult<Vec<EntityId>>;
 
     /// Lists entities by the latest access recorded for any of their memories, live or
-    /// archived: the latest first, then by name, and none without one. Reads no memory.
+    /// archived: the latest first, then by [`EntityId`], and none without one. Reads no memory.
     ///
     /// Provided: [`MemoryError::Unsupported`](crate::MemoryError::Unsupported). Overriding
     /// it lets a system that starts load what was used last before it is asked for

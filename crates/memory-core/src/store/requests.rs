@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{EmbeddedMemory, Generation};
 use crate::embedder::Fingerprint;
@@ -15,6 +16,7 @@ use crate::memory::Memory;
 
 /// Which page [`Store::list`](super::Store::list) reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListRequest {
     /// Which memories.
     #[serde(default)]
@@ -109,6 +111,18 @@ pub struct PageCursor {
     pub timestamp: DateTime<Utc>,
     /// That memory's id.
     pub id: MemoryId,
+}
+
+impl PageCursor {
+    /// The position in whole microseconds, as stored times are, with the same memories after it.
+    #[must_use]
+    pub fn to_micros(self) -> Self {
+        let first = DateTime::from_timestamp_micros(limits::micros_rounded_up(self.timestamp));
+        // No memory of the first moment comes before it, so the id is the lowest.
+        let id = MemoryId::from(Uuid::nil());
+        let first = first.filter(|first| *first != self.timestamp);
+        first.map_or(self, |timestamp| Self { timestamp, id })
+    }
 }
 
 impl From<&Memory> for PageCursor {

@@ -20,7 +20,7 @@ impl Engine {
         patch: &MemoryPatch,
     ) -> MemoryResult<Arc<Memory>> {
         entity.validate()?;
-        patch.validate()?;
+        patch.validate_for(id)?;
         let inner = &self.inner;
         // A memory that does not exist is reported before anything is embedded.
         let old = if patch.content.is_some() || patch.metadata.is_some() {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    EntityId, InvalidInput, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch,
-    MemoryResult,
+    EntityId, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
 
 use crate::consolidation::{LinkDirection, RelatedMemory};
@@ -22,11 +21,8 @@ impl Engine {
         relation: &str,
     ) -> MemoryResult<()> {
         entity.validate()?;
-        if from == to {
-            return Err(InvalidInput::SelfRelation.into());
-        }
         let patch = MemoryPatch::new().relate(*to, relation);
-        patch.validate()?;
+        patch.validate_for(from)?;
         self.inner.require_both(entity, from, to).await?;
         self.alter_memory(entity, from, &patch).await?;
         // Deleted meanwhile: no link to it stays.

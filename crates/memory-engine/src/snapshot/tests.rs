@@ -234,7 +234,8 @@ fn memories_of(memories: &[Made]) -> (Vec<EmbeddedMemory>, Vec<MemoryId>) {
         if *episode > 0 {
             item = item.with_context(format!("episode {episode}"));
         }
-        for other in related.iter().filter_map(|other| all_ids.get(*other)) {
+        let others = related.iter().filter_map(|other| all_ids.get(*other));
+        for other in others.filter(|other| *other != id) {
             item = item.with_related(*other, "of");
         }
         embedded(item.into_memory(now()).unwrap(), vectors.clone())

@@ -226,6 +226,33 @@ impl EmbeddingTier {
     }
 }
 
+/// The share of a text's tokens that the model does not know: 0 where the embedder returns
+/// no number, such as for a text without tokens. A score must not become one.
+pub(crate) fn unknown_share(embedder: &dyn Embedder, text: &str) -> f32 {
+    match embedder.unknown_token_share(text) {
+        share if share.is_nan() => 0.0,
+        share => share.clamp(0.0, 1.0),
+    }
+}
+
+/// The dot product of two vectors is their cosine only if both are of length 1.
+fn check_length(vector: &[f32]) -> MemoryResult<()> {
+    const TOLERANCE: f64 = 1e-3;
+    let squares = vector.iter().map(|value| f64::from(*value).powi(2));
+    let length = squares.sum::<f64>().sqrt();
+    if (length - 1.0).abs() < TOLERANCE {
+        return Ok(());
+    }
+    Err(MemoryError::embedder(
+        ErrorKind::Corrupt,
+        "embed",
+        format!(
+            "the embedder returned a vector of length {length}; vectors of length 1 are \
+             required: normalize them"
+        ),
+    ))
+}
+
 /// Embeds texts and checks the result: a vector that breaks the embedder's
 /// contract must not reach a tier or a store.
 pub(crate) async fn infer(
@@ -252,10 +279,11 @@ pub(crate) async fn infer(
     }
     for vector in &vectors {
         limits::check_vector(vector, embedder.profile().dimensions)?;
+        check_length(vector)?;
     }
     let embedded = vectors.into_iter().zip(texts).map(|(vector, text)| {
         let unknown_share = match role {
-            EmbedRole::Query => embedder.unknown_token_share(text).clamp(0.0, 1.0),
+            EmbedRole::Query => unknown_share(embedder, text),
             EmbedRole::Passage => 0.0,
         };
         EmbeddedText {

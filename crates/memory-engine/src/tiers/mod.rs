@@ -22,7 +22,7 @@ use memory_core::{
 
 pub(crate) use admission::AdmissionFilter;
 pub(crate) use coherence::{Coherence, LoadToken};
-pub(crate) use embedding::{EmbeddedText, EmbeddingTier, infer};
+pub(crate) use embedding::{EmbeddedText, EmbeddingTier, infer, unknown_share};
 pub(crate) use entity::{CachedSnapshot, EntityTier, LoadedSnapshot};
 pub(crate) use freshness::{Freshness, ReadInstant, UnchangedSince};
 pub(crate) use memory::{CachedMemory, LoadedMemories, MemoryTier};

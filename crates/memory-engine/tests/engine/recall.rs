@@ -386,3 +386,42 @@ async fn unknown_tokens_are_counted_once_per_question_and_move_weight_to_words()
     }
     assert_eq!(asked.load(Ordering::SeqCst), 1, "cached with the vector");
 }
+
+/// Divides by the number of tokens, of which there are none.
+#[derive(Debug)]
+struct KnowsNaN(HashEmbedder);
+
+#[async_trait]
+impl Embedder for KnowsNaN {
+    fn profile(&self) -> &EmbedderProfile {
+        self.0.profile()
+    }
+
+    async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
+        self.0.embed(texts, role).await
+    }
+
+    fn unknown_token_share(&self, _: &str) -> f32 {
+        f32::NAN
+    }
+}
+
+#[tokio::test]
+async fn a_share_of_unknown_tokens_that_is_no_number_counts_as_none() {
+    let embedder = KnowsNaN(HashEmbedder::new());
+    let vector = embedder.0.vector("a horse");
+    let engine = Engine::builder(MokaBackend)
+        .build(StoreGate::new().store(), Arc::new(embedder))
+        .unwrap();
+    let items = ["the mill by the river", "a horse", "the river"].map(item);
+    engine.retain_batch(items.to_vec()).await.unwrap();
+    let request = RecallRequest::new("🐎 horse");
+    for request in [request.clone(), request.vector(vector)] {
+        let hits = engine.recall(&mira(), &request).await.unwrap();
+        assert_eq!(hits.len(), 3);
+        for hit in hits {
+            assert!(hit.score.is_finite(), "{hit:?}");
+            assert_eq!(hit.explanation.unknown, 0.0);
+        }
+    }
+}

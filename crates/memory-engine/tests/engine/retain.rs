@@ -269,3 +269,57 @@ async fn chunks_that_leave_text_out_are_refused_and_nothing_is_written() {
     let stats = engine.entity_stats(&mira()).await.unwrap();
     assert_eq!(stats.memory_count, 0);
 }
+
+/// Its vectors have another length than 1.
+#[derive(Debug)]
+struct Scaled(HashEmbedder, f32);
+
+#[async_trait]
+impl Embedder for Scaled {
+    fn profile(&self) -> &EmbedderProfile {
+        self.0.profile()
+    }
+
+    async fn embed(&self, texts: &[&str], role: EmbedRole) -> MemoryResult<Vec<Vec<f32>>> {
+        let mut vectors = self.0.embed(texts, role).await?;
+        let values = vectors.iter_mut().flatten();
+        values.for_each(|value| *value *= self.1);
+        Ok(vectors)
+    }
+}
+
+#[tokio::test]
+async fn vectors_of_an_embedder_that_does_not_normalize_reach_no_store() {
+    for (scale, is_accepted) in [(1.0, true), (1.0005, true), (30.0, false), (0.9, false)] {
+        let store = StoreGate::new();
+        let engine = Engine::builder(MokaBackend)
+            .build(store.store(), Arc::new(Scaled(HashEmbedder::new(), scale)))
+            .unwrap();
+        let retained = engine.retain_batch(vec![item("a horse")]).await;
+        assert_eq!(retained.is_ok(), is_accepted, "{scale}: {retained:?}");
+        if let Err(error) = retained {
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains("length 1 "), "{error}");
+            let recalled = engine.recall(&mira(), &RecallRequest::new("horse")).await;
+            assert_eq!(recalled.unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_memory_is_never_related_to_itself() {
+    let b = fixture();
+    let id = MemoryId::new();
+    let own = item("a horse").with_id(id).with_related(id, "like");
+    let error = b.engine.retain_batch(vec![own]).await.unwrap_err();
+    assert_eq!(problem(error), InvalidInput::SelfRelation);
+    let plain = item("a horse").with_id(id);
+    b.engine.retain_batch(vec![plain]).await.unwrap();
+    for patch in [
+        MemoryPatch::new().relate(id, "like"),
+        MemoryPatch::new().related([(id, "like".to_owned())].into()),
+    ] {
+        let error = b.engine.alter_memory(&mira(), &id, &patch).await;
+        assert_eq!(problem(error.unwrap_err()), InvalidInput::SelfRelation);
+    }
+}

@@ -432,3 +432,13 @@ fn an_embedding_is_an_array_of_numbers_that_has_a_direction() {
         assert!(!reason.contains("1e39"), "{reason}");
     }
 }
+
+#[test]
+fn a_memory_is_not_related_to_itself() {
+    let id = MemoryId::new();
+    let other = MemoryId::new();
+    let line = |related| with(&format!(r#""id":"{id}","related":{{"{related}":"like"}}"#));
+    assert!(parse(&line(other), None).is_ok());
+    let reason = refused(&line(id));
+    assert!(reason.contains("related to itself"), "{reason}");
+}

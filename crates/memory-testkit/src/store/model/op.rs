@@ -231,7 +231,9 @@ pub(super) fn fix(groups: &mut Vec<SummaryGroup>, mut live: Vec<MemoryId>, taken
         if group.sources.is_empty() || free.is_empty() {
             return false;
         }
-        group.summary.memory.id = free.remove(place);
+        let memory = &mut group.summary.memory;
+        memory.id = free.remove(place);
+        memory.related.remove(&memory.id);
         true
     });
 }
