@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use memory_core::{ErrorKind, MemoryError, MemoryResult};
+use memory_core::MemoryResult;
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
 use tokio::sync::Mutex;
 
-use crate::error;
+use crate::error::{self, CallError};
 use crate::scripts::LuaScript;
 
 /// How long opening a connection and any single command may take. The engine gives
@@ -57,7 +57,7 @@ impl Connector {
         script: &LuaScript,
         keys: &[String],
         arguments: &[Vec<u8>],
-    ) -> RedisResult<T> {
+    ) -> Result<T, CallError> {
         match self.send("EVALSHA", &script.hash, keys, arguments).await {
             // The server keeps it from now on.
             Err(error) if error::is_unknown_script(&error) => {
@@ -73,7 +73,7 @@ impl Connector {
         script: &str,
         keys: &[String],
         arguments: &[Vec<u8>],
-    ) -> RedisResult<T> {
+    ) -> Result<T, CallError> {
         let mut command = redis::cmd(command);
         command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
         let (number, mut connection) = self.connection().await?;
@@ -83,11 +83,16 @@ impl Connector {
         {
             self.discard(number).await;
         }
-        outcome
+        Ok(outcome?)
     }
 
-    async fn connection(&self) -> RedisResult<(u64, Connection)> {
+    async fn connection(&self) -> Result<(u64, Connection), CallError> {
         let mut open = self.open.lock().await;
+        // A call of two commands may come here after a close, which has this lock as well:
+        // a connection that it opened would stay.
+        if self.closed.load(Ordering::Acquire) {
+            return Err(CallError::Closed);
+        }
         if let (number, Some(connection)) = &*open {
             return Ok((*number, connection.clone()));
         }
@@ -107,15 +112,10 @@ impl Connector {
 
     /// Refuses calls after [`close`](Self::close).
     pub(crate) fn check_open(&self, operation: &'static str) -> MemoryResult<()> {
-        if self.closed.load(Ordering::Acquire) {
-            let message = "the shared cache is closed";
-            return Err(MemoryError::shared_cache(
-                ErrorKind::Closed,
-                operation,
-                message,
-            ));
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(error::closed(operation)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) async fn close(&self) {

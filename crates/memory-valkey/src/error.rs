@@ -5,6 +5,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use memory_core::{ErrorKind, MemoryError};
 use redis::{RedisError, ServerErrorKind};
 
+/// Why a call failed.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The cache was closed before the call was done.
+    Closed,
+    /// What the client or the server said.
+    Client(RedisError),
+}
+
+impl From<RedisError> for CallError {
+    fn from(error: RedisError) -> Self {
+        Self::Client(error)
+    }
+}
+
+/// The error of calls after a close.
+pub(crate) fn closed(operation: &'static str) -> MemoryError {
+    let message = "the shared cache is closed";
+    MemoryError::shared_cache(ErrorKind::Closed, operation, message)
+}
+
 /// Makes errors of the client errors of the contract.
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
@@ -17,7 +38,11 @@ impl Errors {
     ///
     /// Calls that fail are computed without the cache. What only the operator can correct
     /// would never be noticed so, and is logged once.
-    pub(crate) fn shared_cache(&self, operation: &'static str, error: RedisError) -> MemoryError {
+    pub(crate) fn shared_cache(&self, operation: &'static str, error: CallError) -> MemoryError {
+        let error = match error {
+            CallError::Closed => return closed(operation),
+            CallError::Client(error) => error,
+        };
         let (kind, message) = describe(&error);
         if kind == ErrorKind::Configuration && !self.is_refusal_logged.swap(true, Ordering::Relaxed)
         {
@@ -84,11 +109,12 @@ fn describe(error: &RedisError) -> (ErrorKind, String) {
 }
 
 /// Whether the server does not know a script (yet, or after a restart).
-pub(crate) fn is_unknown_script(error: &RedisError) -> bool {
-    error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript)
+pub(crate) fn is_unknown_script(error: &CallError) -> bool {
+    let unknown = redis::ErrorKind::Server(ServerErrorKind::NoScript);
+    matches!(error, CallError::Client(error) if error.kind() == unknown)
 }
 
 /// Whether a value was refused as there is no space for it.
-pub(crate) fn is_out_of_memory(error: &RedisError) -> bool {
-    error.code() == Some("OOM")
+pub(crate) fn is_out_of_memory(error: &CallError) -> bool {
+    matches!(error, CallError::Client(error) if error.code() == Some("OOM"))
 }

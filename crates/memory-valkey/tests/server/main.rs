@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod access_control;
+mod close;
 mod cluster;
 mod conformance;
 mod engine;
