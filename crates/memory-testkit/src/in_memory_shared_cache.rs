@@ -120,6 +120,23 @@ impl InMemorySharedCache {
         self.locked().slots.remove(key);
     }
 
+    /// Forgets what is under the keys of a group, and what was removed there.
+    pub(crate) fn erase_group(&self, group: &SharedGroup) {
+        self.locked().slots.retain(|key, _| key.group != *group);
+    }
+
+    /// Forgets what is under the keys of a group at one version.
+    pub(crate) fn erase_version(&self, group: &SharedGroup, version: u64) {
+        let is_other =
+            |key: &SharedKey, slot: &Slot| key.group != *group || slot.position.0 != version;
+        self.locked().slots.retain(|key, slot| is_other(key, slot));
+    }
+
+    /// Forgets that a group was removed.
+    pub(crate) fn forget_removal(&self, group: &SharedGroup) {
+        self.locked().groups.remove(group);
+    }
+
     pub(crate) fn now(&self) -> SharedTime {
         let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         SharedTime(START + micros + self.ahead.load(Ordering::SeqCst))
@@ -153,7 +170,9 @@ impl State {
 
     fn value(&self, key: &SharedKey, now: SharedTime) -> Option<SharedValue> {
         let slot = self.slots.get(key)?;
-        let is_present = slot.expires > now && self.last(key, now) == Some(slot.position);
+        // A removal in the microsecond of the value hides it.
+        let group = self.groups.get(&key.group).copied();
+        let is_present = slot.expires > now && group < Some(slot.position);
         let bytes = slot.bytes.clone().filter(|_| is_present)?;
         let (version, as_of) = slot.position;
         Some(SharedValue {
@@ -181,16 +200,28 @@ impl State {
     }
 
     fn remove(&mut self, key: &SharedKey, version: u64, now: SharedTime) {
-        let position = (version, now);
-        if self.last(key, now) < Some(position) {
+        // What is present is never later than its removal, which may be in its microsecond.
+        let last = self.last(key, now);
+        let at = match last {
+            Some((present, at)) if present == version => now.max(SharedTime(at.0 + 1)),
+            _ => now,
+        };
+        let position = (version, at);
+        if last < Some(position) {
             let slot = Slot {
                 position,
                 bytes: None,
                 // A put of the removal's own moment is too old one step later.
-                expires: SharedTime(now.0 + MAX_PUT_DELAY_MICROS + 1),
+                expires: SharedTime(at.0 + MAX_PUT_DELAY_MICROS + 1),
             };
             self.slots.insert(*key, slot);
         }
+    }
+
+    fn remove_group(&mut self, group: &SharedGroup, version: u64, now: SharedTime) {
+        let removal = (version, now);
+        let last = self.groups.entry(*group).or_insert(removal);
+        *last = removal.max(*last);
     }
 }
 
@@ -232,9 +263,8 @@ impl SharedCache for InMemorySharedCache {
     async fn remove_group(&self, group: &SharedGroup, version: u64) -> MemoryResult<()> {
         self.begin("remove_group")?;
         let mut state = self.locked();
-        let removal = (version, self.now());
-        let last = state.groups.entry(*group).or_insert(removal);
-        *last = removal.max(*last);
+        let now = self.now();
+        state.remove_group(group, version, now);
         Ok(())
     }
 
@@ -262,5 +292,44 @@ impl fmt::Debug for SharedCacheDump {
         f.debug_struct("SharedCacheDump")
             .field("slots", &self.0.slots.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value was put as of this moment, and the clock has not moved since.
+    #[test]
+    fn a_removal_in_the_microsecond_of_the_value_hides_it() {
+        let now = SharedTime(START);
+        let key = SharedKey::new(SharedGroup([1; 16]), [1; 16]);
+        let entry = SharedEntry {
+            key,
+            version: 3,
+            as_of: now,
+            bytes: b"value".to_vec(),
+            ttl: Duration::from_secs(60),
+        };
+        let remove_key: fn(&mut State, &SharedKey, SharedTime) =
+            |state, key, now| state.remove(key, 3, now);
+        let remove_group: fn(&mut State, &SharedKey, SharedTime) =
+            |state, key, now| state.remove_group(&key.group, 3, now);
+        for remove in [remove_key, remove_group] {
+            let mut state = State::default();
+            assert!(state.put(&entry, now));
+            assert!(state.value(&key, now).is_some());
+            remove(&mut state, &key, now);
+            assert_eq!(state.value(&key, now), None);
+            assert!(!state.put(&entry, now), "it may be what was removed");
+            remove(&mut state, &key, now);
+            let later = SharedTime(now.0 + 3);
+            let after = SharedEntry {
+                as_of: later,
+                ..entry.clone()
+            };
+            assert!(state.put(&after, later));
+            assert!(state.value(&key, later).is_some());
+        }
     }
 }

@@ -48,6 +48,15 @@ impl Report {
         self.outcomes.push(Outcome { name, verdict });
     }
 
+    /// A failure for each name that no check of the suite has: a misspelled one would
+    /// leave its check out, and the others would pass.
+    pub(crate) fn push_unknown(&mut self, names: &[&'static str], known: &[&'static str]) {
+        for name in names.iter().filter(|name| !known.contains(name)) {
+            let why = "the suite runs no check of this name".to_owned();
+            self.push(name, Verdict::Failed(why));
+        }
+    }
+
     /// Every check in the order in which it ran.
     #[must_use]
     pub fn outcomes(&self) -> &[Outcome] {

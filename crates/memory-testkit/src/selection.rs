@@ -10,6 +10,17 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// The names of all checks that can be selected.
+    pub(crate) fn known<C>(
+        &self,
+        form: &[C],
+        meaning: &[C],
+        name: fn(&C) -> &'static str,
+    ) -> Vec<&'static str> {
+        let meaning = if self.includes_meaning { meaning } else { &[] };
+        form.iter().chain(meaning).map(name).collect()
+    }
+
     /// The selected checks of form, and after them those of meaning.
     pub(crate) fn of<'c, C>(
         &'c self,

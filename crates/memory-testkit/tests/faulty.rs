@@ -24,7 +24,8 @@ fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
 async fn every_faulty_store_is_rejected() {
     for &fault in StoreFault::ALL {
         let suite = store::Suite::new().only([fault.detected_by()]);
-        let report = suite.run(|| async { FaultyStore::new(fault) }).await;
+        let store = FaultyStore::new(fault);
+        let report = suite.run(|| async { store.connect() }).await;
         assert_rejected(&report, fault, fault.detected_by());
     }
 }
@@ -36,7 +37,8 @@ async fn every_check_of_a_store_rejects_something() {
         let suite = store::Suite::new().only([check.name]);
         let mut rejects = false;
         for &fault in StoreFault::ALL {
-            let report = suite.run(|| async { FaultyStore::new(fault) }).await;
+            let store = FaultyStore::new(fault);
+            let report = suite.run(|| async { store.connect() }).await;
             rejects |= !report.is_conformant();
             if rejects {
                 break;

@@ -116,7 +116,8 @@ async fn provided_counts_start_over_where_a_write_comes_between_two_pages() {
 async fn a_store_with_hooks_conforms() {
     let report = store::conformance(|| async { hooked(()) }).await;
     report.assert();
-    assert_eq!(report.not_applicable().count(), 0);
+    // The store has no change marker, no handles and no second one on its memories.
+    assert_eq!(report.not_applicable().count(), 6, "{report}");
 }
 
 /// Records operations, and fails one of them.

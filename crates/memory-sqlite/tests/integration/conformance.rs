@@ -9,7 +9,7 @@ async fn file_store_passes_the_conformance_suite() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("conformance.db");
     let open = || SqliteStore::open(path.to_str().unwrap());
-    store::conformance(open).await.assert();
+    store::Suite::new().reopens().run(open).await.assert();
     store::model_check(open, 40, 40).await.assert();
 }
 

@@ -45,7 +45,7 @@ impl Suite {
         Self::default()
     }
 
-    /// Runs only the checks of these names.
+    /// Runs only the checks of these names. A name that no check has is a failure.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
         self.only.extend(names);
@@ -55,7 +55,10 @@ impl Suite {
     /// Runs the checks, each on caches of its own.
     pub fn run<B: CacheBackend>(&self, backend: &B) -> Report {
         let mut report = Report::new(format!("cache {}", backend.name()));
-        for check in table::<B>() {
+        let table = table::<B>();
+        let known: Vec<_> = table.iter().map(|check| check.name).collect();
+        report.push_unknown(&self.only, &known);
+        for check in table {
             if self.only.is_empty() || self.only.contains(&check.name) {
                 report.push(check.name, run_check_sync(|| check.run(backend)));
             }

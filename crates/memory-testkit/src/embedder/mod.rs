@@ -68,7 +68,7 @@ impl Suite {
         self
     }
 
-    /// Runs only the checks of these names.
+    /// Runs only the checks of these names. A name that no check has is a failure.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
         self.selection.only.extend(names);
@@ -79,6 +79,8 @@ impl Suite {
     pub async fn run(&self, embedder: &dyn Embedder) -> Report {
         let mut report = Report::new(format!("embedder {}", embedder.profile().model));
         let context = CheckContext::new(embedder, self.tolerance);
+        let known = self.selection.known(CHECKS, MEANING, |check| check.name);
+        report.push_unknown(&self.selection.only, &known);
         for check in self.selection.of(CHECKS, MEANING, |check| check.name) {
             report.push(check.name, run_check(check.run(&context)).await);
         }

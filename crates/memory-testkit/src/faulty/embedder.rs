@@ -18,6 +18,8 @@ faults! {
     pub enum EmbedderFault {
         /// The model has no fingerprint.
         HasNoFingerprint => "vectors::come_from_a_named_model",
+        /// The fingerprint is longer than stores can keep.
+        HasALongFingerprint => "vectors::come_from_a_named_model",
         /// Vectors come in the opposite order.
         ReversesVectors => "vectors::come_one_for_each_text_in_order",
         /// The last text of a batch has no vector.
@@ -63,6 +65,12 @@ faults! {
         CutsNothing => "chunks::fit_the_window",
         /// Calls at the same time share a buffer.
         MixesCalls => "batches::concurrent_calls_do_not_mix",
+        /// Calls at the same time are embedded in the role of the first.
+        MixesRoles => "batches::concurrent_roles_do_not_mix",
+        /// The share of unknown tokens is divided by the number of tokens, also by none.
+        DividesByNoTokens => "texts::unknown_tokens_are_a_share",
+        /// The share of unknown tokens is their number.
+        CountsUnknownTokens => "texts::unknown_tokens_are_a_share",
         /// After a dropped call, the embedder is busy for ever.
         StaysBusy => "batches::dropped_calls_have_no_effect",
         /// Vectors distinguish texts without meaning.
@@ -79,6 +87,8 @@ pub struct FaultyEmbedder {
     calls: AtomicU64,
     busy: AtomicBool,
     buffer: Mutex<Vec<String>>,
+    /// That of the first of the running calls.
+    role: Mutex<Option<EmbedRole>>,
 }
 
 impl FaultyEmbedder {
@@ -90,6 +100,9 @@ impl FaultyEmbedder {
         if fault == EmbedderFault::HasNoFingerprint {
             profile.fingerprint = "".into();
         }
+        if fault == EmbedderFault::HasALongFingerprint {
+            profile.fingerprint = "f".repeat(3_000).into();
+        }
         Self {
             inner,
             profile,
@@ -97,6 +110,7 @@ impl FaultyEmbedder {
             calls: AtomicU64::new(0),
             busy: AtomicBool::new(false),
             buffer: Mutex::default(),
+            role: Mutex::default(),
         }
     }
 
@@ -175,7 +189,10 @@ impl Embedder for FaultyEmbedder {
         self.refuse(texts, role)?;
         let buffer = || self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         *buffer() = texts.iter().map(|&text| text.to_owned()).collect();
+        let first_role = || self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = *first_role().get_or_insert(role);
         yield_now().await;
+        *first_role() = None;
         let mut vectors = if self.fault == EmbedderFault::MixesCalls {
             let texts = buffer().clone();
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -183,6 +200,10 @@ impl Embedder for FaultyEmbedder {
         } else {
             self.inner.embed(texts, role).await?
         };
+        if self.fault == EmbedderFault::MixesRoles && used == EmbedRole::Query {
+            let prompted = texts.iter().map(|text| format!("query: {text}"));
+            vectors = prompted.map(|text| self.inner.vector(&text)).collect();
+        }
         // Only a call that gets here releases the embedder.
         self.busy.store(false, Ordering::SeqCst);
         self.spoil(texts, &mut vectors);
@@ -190,7 +211,15 @@ impl Embedder for FaultyEmbedder {
     }
 
     fn unknown_token_share(&self, text: &str) -> f32 {
-        self.inner.unknown_token_share(text)
+        let tokens = text.split_whitespace().count();
+        let unknown = text.split_whitespace().filter(|token| !token.is_ascii());
+        #[expect(clippy::cast_precision_loss, reason = "any number will do")]
+        let (unknown, tokens) = (unknown.count() as f32, tokens as f32);
+        match self.fault {
+            EmbedderFault::DividesByNoTokens => unknown / tokens,
+            EmbedderFault::CountsUnknownTokens => unknown,
+            _ => self.inner.unknown_token_share(text),
+        }
     }
 
     async fn chunk(&self, texts: &[&str]) -> MemoryResult<Vec<Vec<Range<usize>>>> {

@@ -47,6 +47,8 @@ faults! {
         HasAClockPerKey => "time::is_the_same_for_a_group",
         /// Times in the future are accepted.
         AcceptsTheFuture => "time::in_the_future_is_refused",
+        /// Times up to five minutes in the future are accepted.
+        AcceptsTheNearFuture => "time::in_the_future_is_refused",
         /// Times long ago are accepted.
         AcceptsThePast => "time::too_far_back_is_refused",
         /// Removals are ignored.
@@ -55,6 +57,8 @@ faults! {
         RefusesUnknownKeys => "removal::of_an_unknown_key_is_fine",
         /// A removal deletes, and is not remembered.
         DeletesBlindly => "removal::refuses_puts_that_began_before",
+        /// A removal at a lower version replaces one at a higher version.
+        ReplacesHigherRemovals => "removal::refuses_puts_that_began_before",
         /// A removal is for ever.
         RemovesForever => "removal::accepts_puts_that_began_after",
         /// A removal ignores its version.
@@ -63,6 +67,14 @@ faults! {
         RemembersNoVersion => "removal::refuses_lower_versions",
         /// Removals of groups are ignored.
         IgnoresGroupRemovals => "removal::of_a_group_hides_all_of_it",
+        /// A removal of a group removes the values of its version only.
+        RemovesOneVersionOfGroups => "removal::of_a_group_hides_all_of_it",
+        /// A removal of a group is for ever.
+        RemovesGroupsForever => "removal::of_a_group_accepts_puts_that_began_after",
+        /// A removal of a group is remembered without its version.
+        RemembersNoVersionOfGroups => "removal::of_a_group_refuses_lower_versions",
+        /// A removal of a group at a lower version replaces one at a higher version.
+        ReplacesHigherRemovalsOfGroups => "removal::of_a_group_refuses_puts_that_began_before",
         /// A removal of a group deletes, and is not remembered.
         DeletesGroupsBlindly => "removal::of_a_group_refuses_puts_that_began_before",
         /// A removal of a group ignores its version.
@@ -166,6 +178,12 @@ impl FaultySharedCache {
                 self.inner.erase(&entry.key);
             }
             Fault::AcceptsTheFuture => entry.as_of = entry.as_of.min(now),
+            Fault::AcceptsTheNearFuture => {
+                const SKEW: u64 = 300_000_000;
+                if entry.as_of.0 <= now.0 + SKEW {
+                    entry.as_of = entry.as_of.min(now);
+                }
+            }
             Fault::AcceptsThePast => entry.as_of = entry.as_of.max(SharedTime(now.0 - 1_000)),
             Fault::ComparesInTwoSteps => {
                 let is_later = version < Some(entry.version);
@@ -285,6 +303,10 @@ impl SharedCache for FaultySharedCache {
             Fault::RemovesForever | Fault::RemovesHigherVersions => {
                 self.inner.remove_many(&keys, u64::MAX).await
             }
+            Fault::ReplacesHigherRemovals => {
+                keys.iter().for_each(|key| self.inner.erase(key));
+                self.inner.remove_many(&keys, version).await
+            }
             Fault::RemembersNoVersion => {
                 keys.iter().for_each(|key| self.inner.erase(key));
                 self.inner.remove_many(&keys, 0).await
@@ -301,7 +323,23 @@ impl SharedCache for FaultySharedCache {
                 self.inner.flush();
                 Ok(())
             }
-            Fault::RemovesHigherVersionsOfGroups => self.inner.remove_group(group, u64::MAX).await,
+            Fault::RemovesOneVersionOfGroups => {
+                self.inner.erase_version(group, version);
+                Ok(())
+            }
+            Fault::RemembersNoVersionOfGroups => {
+                self.inner.erase_group(group);
+                self.inner.remove_group(group, 0).await
+            }
+            Fault::ReplacesHigherRemovalsOfGroups => {
+                // It hides what is there as before.
+                self.inner.erase_version(group, version);
+                self.inner.forget_removal(group);
+                self.inner.remove_group(group, version).await
+            }
+            Fault::RemovesGroupsForever | Fault::RemovesHigherVersionsOfGroups => {
+                self.inner.remove_group(group, u64::MAX).await
+            }
             _ => self.inner.remove_group(group, version).await,
         }
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use memory_core::{
     AccessUpdate, ChangeSet, EmbeddedMemory, Embedding, EntityId, EntityStats, Fingerprint,
     Generation, GetOutcome, ListPage, ListRequest, MemoryError, MemoryFilter, MemoryId,
-    MemoryPatch, MemoryResult, ReplaceVectorsOutcome, UpdateOutcome,
+    MemoryPatch, MemoryResult, ReplaceVectorsOutcome, UpdateOutcome, limits,
 };
 
 use super::snapshot_pages::KeptPage;
@@ -85,7 +85,10 @@ impl EntityTable {
         self.put_with(item, Vec::new());
     }
 
-    fn put_with(&mut self, item: EmbeddedMemory, others: Vec<Embedding>) {
+    fn put_with(&mut self, mut item: EmbeddedMemory, others: Vec<Embedding>) {
+        let memory = &mut item.memory;
+        memory.timestamp = limits::to_micros(memory.timestamp);
+        memory.last_accessed = memory.last_accessed.map(limits::to_micros);
         self.tombstones.remove(&item.memory.id);
         let old = self.rows.get(&item.memory.id);
         let number = old.map_or(self.next_number, |row| row.number);

@@ -49,7 +49,7 @@ impl Suite {
         self
     }
 
-    /// Runs only the checks of these names.
+    /// Runs only the checks of these names. A name that no check has is a failure.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
         self.selection.only.extend(names);
@@ -60,6 +60,8 @@ impl Suite {
     pub async fn run(&self, reranker: &dyn Reranker) -> Report {
         let mut report = Report::new(format!("reranker {}", reranker.model()));
         let context = CheckContext::new(reranker);
+        let known = self.selection.known(CHECKS, MEANING, |check| check.name);
+        report.push_unknown(&self.selection.only, &known);
         for check in self.selection.of(CHECKS, MEANING, |check| check.name) {
             report.push(check.name, run_check(check.run(&context)).await);
         }

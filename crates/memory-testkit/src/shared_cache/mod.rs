@@ -43,7 +43,7 @@ impl Suite {
         Self::default()
     }
 
-    /// Runs only the checks of these names.
+    /// Runs only the checks of these names. A name that no check has is a failure.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
         self.only.extend(names);
@@ -53,6 +53,8 @@ impl Suite {
     /// Runs the checks, one after the other. The last one closes the cache.
     pub async fn run(&self, cache: &dyn SharedCache) -> Report {
         let mut report = Report::new(format!("shared cache {}", cache.name()));
+        let known: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
+        report.push_unknown(&self.only, &known);
         let wanted = |check: &&Check| self.only.is_empty() || self.only.contains(&check.name);
         for check in CHECKS.iter().filter(wanted) {
             let context = CheckContext::new(cache);

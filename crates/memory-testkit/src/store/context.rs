@@ -15,7 +15,10 @@ use crate::fixtures;
 use crate::seeded_rng::SeededRng;
 
 /// How long a store may wait for an entity that its own background work has locked.
-const MAX_LOCK_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const MAX_LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// An event comes sooner or later; this is later than any test machine.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a check is given: the store, and a namespace that no other check uses,
 /// so that one database serves every check and every run.
@@ -26,6 +29,12 @@ pub struct CheckContext {
     tolerance: Tolerance,
     /// Whether it is required that the store defers accesses.
     pub(super) defers_accesses: bool,
+    /// How long an event may take.
+    pub(super) watch_timeout: Duration,
+    /// The store, opened once more.
+    pub(super) second: Option<Arc<dyn Store>>,
+    /// Whether it is required that both are of one database.
+    pub(super) reopens: bool,
 }
 
 impl CheckContext {
@@ -39,6 +48,9 @@ impl CheckContext {
             namespace: format!("testkit-{}", MemoryId::new()),
             tolerance,
             defers_accesses: false,
+            watch_timeout: WATCH_TIMEOUT,
+            second: None,
+            reopens: false,
         }
     }
 
@@ -70,6 +82,26 @@ impl CheckContext {
     #[must_use]
     pub const fn defers_accesses(&self) -> bool {
         self.defers_accesses
+    }
+
+    /// The same namespace in the store as it was opened once more.
+    pub(crate) fn second(&self) -> Option<Self> {
+        let mut other = Self::new(self.second.clone()?, self.tolerance);
+        other.namespace.clone_from(&self.namespace);
+        other.watch_timeout = self.watch_timeout;
+        Some(other)
+    }
+
+    /// Whether the store must give the same database each time it is opened.
+    #[must_use]
+    pub const fn reopens(&self) -> bool {
+        self.reopens
+    }
+
+    /// How long an event of [`Store::watch`] may take.
+    #[must_use]
+    pub const fn watch_timeout(&self) -> Duration {
+        self.watch_timeout
     }
 
     /// A generator for this check's data: the same in every run and at every

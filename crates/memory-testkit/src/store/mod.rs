@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::Store;
 
@@ -25,7 +26,7 @@ pub use self::model::{model_check, model_check_within};
 /// Runs every check against a store, with the strictest tolerance.
 ///
 /// `open` is called once for most checks and once more for each check that
-/// closes the store; it may give the same database each time. What it gives
+/// closes the store or needs a second one; it may give the same database each time. What it gives
 /// may be anything that is [`IntoStore`].
 ///
 /// ```
@@ -48,6 +49,8 @@ where
 pub struct Suite {
     tolerance: Tolerance,
     defers_accesses: bool,
+    watch_timeout: Option<Duration>,
+    reopens: bool,
     only: Vec<&'static str>,
 }
 
@@ -96,7 +99,24 @@ impl Suite {
         self
     }
 
-    /// Runs only the checks of these names.
+    /// Requires that each call of `open` gives the same database: of a store that keeps it
+    /// on disk or on a server. What one store has written, another reads then at once.
+    /// Without this, the checks with a second store do not apply where it is another database.
+    #[must_use]
+    pub const fn reopens(mut self) -> Self {
+        self.reopens = true;
+        self
+    }
+
+    /// Sets how long an event of [`Store::watch`] may take: 5 seconds by default. The
+    /// contract names no time; a store that asks for news in intervals needs more.
+    #[must_use]
+    pub const fn watch_timeout(mut self, timeout: Duration) -> Self {
+        self.watch_timeout = Some(timeout);
+        self
+    }
+
+    /// Runs only the checks of these names. A name that no check has is a failure.
     #[must_use]
     pub fn only(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
         self.only.extend(names);
@@ -116,6 +136,8 @@ impl Suite {
         };
         let capabilities = store.capabilities();
         let mut report = Report::new(format!("store {}", capabilities.backend));
+        let known: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
+        report.push_unknown(&self.only, &known);
         for check in CHECKS.iter().filter(|check| self.wants(check)) {
             let verdict = match check.needs {
                 Needs::Lexical if !capabilities.lexical => {
@@ -131,23 +153,35 @@ impl Suite {
                     Verdict::NotApplicable("the store keeps no pages for readers".to_owned())
                 }
                 Needs::OwnStore => match open().await.into_store() {
-                    Ok(own) => self.verdict(check, own).await,
+                    Ok(own) => self.verdict(check, own, None).await,
+                    Err(why) => Verdict::Failed(format!("open: {why}")),
+                },
+                Needs::SecondStore => match open().await.into_store() {
+                    Ok(second) => self.verdict(check, Arc::clone(&store), Some(second)).await,
                     Err(why) => Verdict::Failed(format!("open: {why}")),
                 },
                 Needs::Store
                 | Needs::Lexical
                 | Needs::Samples
                 | Needs::Neighbors
-                | Needs::Pages => self.verdict(check, Arc::clone(&store)).await,
+                | Needs::Pages => self.verdict(check, Arc::clone(&store), None).await,
             };
             report.push(check.name, verdict);
         }
         report
     }
 
-    async fn verdict(&self, check: &Check, store: Arc<dyn Store>) -> Verdict {
+    async fn verdict(
+        &self,
+        check: &Check,
+        store: Arc<dyn Store>,
+        second: Option<Arc<dyn Store>>,
+    ) -> Verdict {
         let mut context = CheckContext::new(store, self.tolerance);
         context.defers_accesses = self.defers_accesses;
+        context.second = second;
+        context.reopens = self.reopens;
+        context.watch_timeout = self.watch_timeout.unwrap_or(context.watch_timeout);
         run_check(check.run(&context)).await
     }
 

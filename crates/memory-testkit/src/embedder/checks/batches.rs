@@ -92,6 +92,36 @@ pub async fn concurrent_calls_do_not_mix(context: &CheckContext<'_>) -> CheckRes
     Ok(())
 }
 
+/// Calls at once in both roles: each gets the vectors of its own.
+pub async fn concurrent_roles_do_not_mix(context: &CheckContext<'_>) -> CheckResult {
+    const ROLES: [EmbedRole; 2] = [EmbedRole::Query, EmbedRole::Passage];
+    let embedder = context.embedder();
+    let mut alone = Vec::new();
+    for text in TEXTS {
+        for role in ROLES {
+            let vectors = embedder.embed(&[text], role).await.at("embed")?;
+            ensure_eq!(vectors.len(), 1, "vectors of one text");
+            alone.extend(vectors.into_iter().map(|vector| (text, role, vector)));
+        }
+    }
+    // Each role is the first of the calls once.
+    for rotation in 0..ROLES.len() {
+        let mut calls: Vec<_> = alone.iter().collect();
+        calls.rotate_left(rotation);
+        let calls = calls.into_iter().map(|(text, role, wanted)| async move {
+            let vectors = embedder.embed(&[*text], *role).await;
+            (text, role, wanted, vectors)
+        });
+        for (text, role, wanted, vectors) in join_all(calls).await {
+            let vectors = vectors.at("embed")?;
+            ensure_eq!(vectors.len(), 1, "vectors of one of many calls");
+            let what = format!("{} as {role:?}, one of many calls", quote(text));
+            context.same(&vectors[0], wanted, &what)?;
+        }
+    }
+    Ok(())
+}
+
 /// A dropped call affects no other call, concurrent or later.
 pub async fn dropped_calls_have_no_effect(context: &CheckContext<'_>) -> CheckResult {
     let alone = context.embed_alone(&TEXTS).await?;

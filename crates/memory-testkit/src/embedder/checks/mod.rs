@@ -19,9 +19,12 @@ pub const CHECKS: &[Check] = check_table! {
     }
     batches::{
         do_not_affect_vectors, may_repeat_a_text, may_be_empty, may_be_large,
-        concurrent_calls_do_not_mix, dropped_calls_have_no_effect,
+        concurrent_calls_do_not_mix, concurrent_roles_do_not_mix, dropped_calls_have_no_effect,
     }
-    texts::{of_any_shape_are_taken, beyond_the_window_do_not_count, may_be_very_long}
+    texts::{
+        of_any_shape_are_taken, beyond_the_window_do_not_count, may_be_very_long,
+        unknown_tokens_are_a_share,
+    }
     chunks::{
         come_one_list_for_each_text, leave_fitting_texts_whole, lie_on_characters,
         cover_everything, cover_each_text_of_a_large_batch, overlap, fit_the_window,

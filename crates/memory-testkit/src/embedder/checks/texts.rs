@@ -1,7 +1,9 @@
 //! Text of any shape is taken.
 
-use crate::check::{CheckFailure, CheckResult};
+use super::vectors::TEXTS;
+use crate::check::{CheckFailure, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
+use crate::embedder::context::quote;
 use crate::fixtures::ODD_TEXTS;
 
 /// Empty, blank, emoji, control characters, a model's own markers: each has a
@@ -52,6 +54,32 @@ pub async fn may_be_very_long(context: &CheckContext<'_>) -> CheckResult {
     for text in &texts {
         let vectors = context.embed(&[text]).await?;
         context.sound(&vectors[0], text)?;
+    }
+    Ok(())
+}
+
+/// The share of unknown tokens is a number from 0 to 1, whatever the text, and 0 where it
+/// has no token.
+pub async fn unknown_tokens_are_a_share(context: &CheckContext<'_>) -> CheckResult {
+    let embedder = context.embedder();
+    for text in ["", " "] {
+        let share = embedder.unknown_token_share(text);
+        ensure_eq!(share, 0.0, "share of {}, which has no token", quote(text));
+    }
+    let long = [
+        "a".repeat(10_000),
+        "記".repeat(10_000),
+        "🐎 ".repeat(5_000),
+        " ".repeat(10_000),
+    ];
+    let long = long.iter().map(String::as_str);
+    for text in ODD_TEXTS.into_iter().chain(TEXTS).chain(long) {
+        let share = embedder.unknown_token_share(text);
+        ensure!(
+            (0.0..=1.0).contains(&share),
+            "the share of {} is {share}, not a number from 0 to 1",
+            quote(text)
+        );
     }
     Ok(())
 }

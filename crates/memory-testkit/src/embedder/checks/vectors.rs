@@ -1,6 +1,6 @@
 //! Vectors: one per text, in order, of unit length.
 
-use memory_core::{EmbedRole, limits};
+use memory_core::EmbedRole;
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::embedder::CheckContext;
@@ -22,16 +22,7 @@ pub(super) const TEXTS: [&str; 8] = [
 pub async fn come_from_a_named_model(context: &CheckContext<'_>) -> CheckResult {
     let profile = context.embedder().profile().clone();
     ensure!(!profile.model.is_empty(), "the model has no name");
-    ensure!(
-        !profile.fingerprint.as_str().is_empty(),
-        "the fingerprint is empty"
-    );
-    ensure!(
-        (1..=limits::MAX_DIMENSIONS).contains(&profile.dimensions),
-        "{} dimensions, of {} allowed",
-        profile.dimensions,
-        limits::MAX_DIMENSIONS
-    );
+    profile.validate().at("profile")?;
     ensure!(profile.max_tokens > 0, "the window holds no token");
     context.embed(&TEXTS[..2]).await?;
     ensure_eq!(*context.embedder().profile(), profile, "profile later on");

@@ -41,6 +41,12 @@ impl FaultyStore {
                 groups.retain(|group| !group.sources.is_empty());
             }
             Fault::ConsolidatesWhatChanged => read_at = present,
+            Fault::CutsVectorsOfSummaries => {
+                let max = self.inner.capabilities().max_dimensions;
+                let summaries = groups.iter_mut().map(|group| &mut group.summary);
+                let vectors = summaries.flat_map(|summary| &mut summary.embedding.vectors);
+                vectors.for_each(|vector| vector.truncate(max));
+            }
             Fault::RefusesRepeats => {
                 let there = self.inner.get(entity, &ids).await?.memories;
                 if let Some(memory) = there.into_iter().flatten().next() {

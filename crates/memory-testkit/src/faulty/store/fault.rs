@@ -29,6 +29,8 @@ faults! {
         CutsLongContent => "round_trip::keeps_the_longest_content",
         /// Times are kept in milliseconds.
         RoundsTimes => "round_trip::keeps_extreme_times",
+        /// Times are rounded up to whole microseconds.
+        RoundsTimesUp => "round_trip::cuts_times_to_microseconds",
         /// Importance is kept in hundredths.
         RoundsImportance => "round_trip::keeps_numbers_exactly",
         /// White space around content is taken off.
@@ -49,10 +51,14 @@ faults! {
         LosesTiesBetweenPages => "list::breaks_ties_by_id",
         /// A full last page promises another.
         PromisesAnEmptyPage => "list::ends_on_the_last_page",
+        /// A cursor between two microseconds is that of the earlier one.
+        FloorsCursors => "list::any_cursor_is_exact",
         /// Strict tag modes let untagged memories through.
         IgnoresTagStrictness => "filters::tag_modes_differ",
         /// `until` takes its own moment in.
         IncludesUntil => "filters::time_edges_are_exact",
+        /// Edges between two microseconds are moved to the earlier one.
+        FloorsTimeEdges => "filters::edges_between_microseconds_are_exact",
         /// Metadata conditions are not looked at.
         IgnoresMetadata => "filters::metadata_is_exact",
         /// Link conditions are not looked at.
@@ -119,6 +125,16 @@ faults! {
         ClearsUnsetFields => "update::changes_what_is_set_only",
         /// New vectors are added to the old.
         KeepsOldVectors => "update::replaces_the_embedding",
+        /// Memories are counted by model in no way, though vectors are replaced.
+        ForgetsToCountByModel => "vectors::are_supported_together",
+        /// New vectors replace those of every entity that has the id.
+        ReplacesVectorsOfEveryEntity => "vectors::of_equal_ids_are_kept_apart",
+        /// With the vectors of other models go those of every entity that has the id.
+        RemovesVectorsOfEveryEntity => "vectors::of_equal_ids_are_kept_apart",
+        /// New vectors that are none are mended.
+        RepairsNewVectors => "vectors::that_replace_are_valid",
+        /// Vectors before one that is refused are replaced.
+        ReplacesVectorsUpToAnError => "vectors::that_replace_are_valid",
         /// A memory has no more than one vector.
         CountsVectorsAsOne => "vectors::are_replaced",
         /// New vectors replace those of content that changed since.
@@ -167,6 +183,8 @@ faults! {
         LosesDeferredAccesses => "record_accesses::writes_or_defers_each_update",
         /// Accesses that were written are given back as well.
         RecordsDeferredAccesses => "record_accesses::writes_or_defers_each_update",
+        /// Accesses before one that is refused are recorded.
+        RecordsUpToAnError => "record_accesses::are_all_or_nothing",
         /// A touch raises the generation.
         RaisesTheGenerationOnAccess => "record_accesses::raises_no_generation",
         /// An entity never written to has a generation.
@@ -181,8 +199,16 @@ faults! {
         ListsEmptyEntities => "entities::without_memories_are_not_listed",
         /// Upper and lower case are one in the order of names.
         SortsNamesByLocale => "entities::are_listed_in_order",
+        /// A summary's vectors are cut to the most dimensions.
+        CutsVectorsOfSummaries => "input::dimensions_are_limited",
+        /// An id is evicted under every entity.
+        EvictsEverywhere => "isolation::equal_ids_are_kept_apart",
         /// A limit out of bounds is moved into them.
         ClampsLimits => "input::page_sizes_are_limited",
+        /// A sample beyond the maximum is as large as the maximum.
+        ClampsSamples => "input::searches_are_limited",
+        /// A discount that is no share is none.
+        AcceptsEveryDiscount => "input::searches_are_limited",
         /// Vectors that are none are mended.
         RepairsVectors => "input::vectors_are_valid",
         /// Items out of bounds are left out of the batch.
@@ -353,6 +379,20 @@ faults! {
         DeletesInTwoSteps => "cancellation::delete_is_whole_or_absent",
         /// Summaries come first, and then their sources are archived.
         ConsolidatesInTwoSteps => "cancellation::consolidate_is_whole_or_absent",
+        /// Memories are evicted first, and then the batch is inserted at the same generation.
+        EvictsInTwoSteps => "cancellation::insert_with_evictions_is_whole_or_absent",
+        /// Accesses are recorded memory by memory.
+        RecordsAccessesOneByOne => "cancellation::record_accesses_is_whole_or_absent",
+        /// Vectors are replaced memory by memory.
+        ReplacesVectorsOneByOne => "cancellation::replace_vectors_is_whole_or_absent",
+        /// Deletes are acknowledged before they are in the database.
+        DelaysDeletes => "second_store::reads_every_write",
+        /// It says that it is the only writer.
+        DeniesOtherWriters => "second_store::is_declared",
+        /// The change marker counts its own writes only.
+        CountsOwnWritesInItsMarker => "second_store::changes_the_marker",
+        /// Only its own writes are reported.
+        ReportsOwnWritesOnly => "second_store::is_watched",
         /// A closed store goes on answering.
         NeverCloses => "close::answers_as_capabilities_say",
         /// A closed store still says which entities were accessed last.

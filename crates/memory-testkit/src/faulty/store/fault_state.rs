@@ -29,6 +29,8 @@ pub(super) struct FaultState {
     pub(super) pages: BTreeMap<(EntityId, u64), Vec<u8>>,
     /// Whether index maintenance ran.
     pub(super) has_indexes: bool,
+    /// How many writes were made through this store.
+    pub(super) own_writes: u64,
     closed: bool,
 }
 
@@ -58,6 +60,10 @@ impl FaultyStore {
     pub(super) fn meant(&self, entity: &EntityId, generation: Generation) -> Generation {
         let shift = self.fault_state().shifts.get(entity).copied().unwrap_or(0);
         Generation(generation.0.saturating_add_signed(-shift))
+    }
+
+    pub(super) fn note_own_write(&self) {
+        self.fault_state().own_writes += 1;
     }
 
     pub(super) fn note_written(&self, batch: &[EmbeddedMemory]) {

@@ -31,6 +31,17 @@ impl FaultyStore {
                 }
             }
             Fault::EvictsInAnotherWrite => return self.evict_beforehand(batch, room).await,
+            Fault::EvictsInTwoSteps => return self.evict_apart(batch, room).await,
+            Fault::EvictsEverywhere => {
+                let evicted: Vec<MemoryId> = room.evict.values().flatten().copied().collect();
+                for other in self
+                    .everybody()
+                    .iter()
+                    .filter(|it| !room.evict.contains_key(*it))
+                {
+                    self.inner.delete(other, &evicted).await?;
+                }
+            }
             Fault::FailsOnUnknownEvictions => {
                 for (entity, ids) in &room.evict {
                     if let Some(id) = self.unknown(entity, ids).await? {
@@ -108,6 +119,28 @@ impl FaultyStore {
         gone.retain(|(_, outcome)| !outcome.removed.is_empty());
         let mut outcome = self.inner.insert_opts(batch, &room).await?;
         outcome.evicted.extend(gone);
+        Ok(outcome)
+    }
+
+    /// Evicts where the insert will be done, and inserts at the same generation in a write
+    /// of its own.
+    async fn evict_apart(
+        &self,
+        batch: &[EmbeddedMemory],
+        mut room: InsertOptions,
+    ) -> MemoryResult<InsertOutcome> {
+        let evicted = std::mem::take(&mut room.evict);
+        let mut outcomes = Vec::new();
+        for (entity, ids) in evicted {
+            let outcome = self.inner.delete(&entity, &ids).await?;
+            if !outcome.removed.is_empty() {
+                self.shift(&entity, -1);
+                outcomes.push((entity, outcome));
+            }
+        }
+        yield_now().await;
+        let mut outcome = self.inner.insert_opts(batch, &room).await?;
+        outcome.evicted.extend(outcomes);
         Ok(outcome)
     }
 

@@ -25,7 +25,7 @@ use memory_core::{
     Generation, GetOutcome, InsertOptions, InsertOutcome, ListPage, ListRequest, MaintenanceReport,
     MaintenanceRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
     NeighborOutcome, NeighborRequest, RemoveOutcome, ReplaceVectorsOutcome, SearchOutcome,
-    SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome,
+    SearchRequest, SnapshotPages, Store, StoreCapabilities, SummaryGroup, UpdateOutcome, Writers,
 };
 
 pub use self::fault::StoreFault;
@@ -53,6 +53,16 @@ impl FaultyStore {
         }
     }
 
+    /// Another store with this fault on the same memories, as another process opens one.
+    #[must_use]
+    pub fn connect(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            fault: self.fault,
+            fault_state: Mutex::default(),
+        }
+    }
+
     fn has(&self, fault: StoreFault) -> bool {
         self.fault == fault
     }
@@ -65,7 +75,12 @@ impl Store for FaultyStore {
         let lexical = !self.has(StoreFault::DeniesItsLexicalRetriever);
         let closes = !self.has(StoreFault::DeniesThatItCloses);
         let neighbors = !self.has(StoreFault::DeniesItsNeighbors);
-        let capabilities = self.inner.capabilities().lexical(lexical).closes(closes);
+        let writers = match self.fault {
+            StoreFault::DeniesOtherWriters => Writers::Exclusive,
+            _ => Writers::Shared,
+        };
+        let capabilities = self.inner.capabilities().writers(writers);
+        let capabilities = capabilities.lexical(lexical).closes(closes);
         capabilities.neighbors(neighbors)
     }
 
@@ -78,6 +93,7 @@ impl Store for FaultyStore {
         batch: &[EmbeddedMemory],
         room: &InsertOptions,
     ) -> MemoryResult<InsertOutcome> {
+        self.note_own_write();
         self.note_written(batch);
         let mut outcome = self.faulty_squeeze(batch, room).await?;
         for (entity, generation) in &mut outcome.generations {
@@ -93,6 +109,7 @@ impl Store for FaultyStore {
         read_at: Generation,
     ) -> MemoryResult<ConsolidateOutcome> {
         let read_at = self.meant(entity, read_at);
+        self.note_own_write();
         let mut outcome = self.faulty_consolidate(entity, groups, read_at).await?;
         outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
@@ -169,6 +186,7 @@ impl Store for FaultyStore {
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
+        self.note_own_write();
         let mut outcome = self.faulty_link(entity, id, patch, embedding).await?;
         outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
@@ -217,6 +235,11 @@ impl Store for FaultyStore {
     }
 
     async fn delete(&self, entity: &EntityId, ids: &[MemoryId]) -> MemoryResult<RemoveOutcome> {
+        self.note_own_write();
+        if self.has(StoreFault::DelaysDeletes) {
+            let generation = self.inner.entity_stats(entity).await?.generation.next();
+            return Ok(RemoveOutcome::new(generation, ids.to_vec()));
+        }
         let mut outcome = self.faulty_remove(entity, ids).await?;
         outcome.generation = self.visible_generation(entity, outcome.generation);
         Ok(outcome)
@@ -227,6 +250,7 @@ impl Store for FaultyStore {
         updates: &[AccessUpdate],
         max_wait: Duration,
     ) -> MemoryResult<AccessOutcome> {
+        self.note_own_write();
         let updates = self.touchable(updates).await?;
         self.faulty_record_accesses(updates, max_wait).await
     }
@@ -256,6 +280,9 @@ impl Store for FaultyStore {
         if self.has(StoreFault::KeepsItsChangeMarker) {
             return Some(ChangeMarker::new([1; 6]));
         }
+        if self.has(StoreFault::CountsOwnWritesInItsMarker) {
+            return Some(ChangeMarker::new([self.fault_state().own_writes; 6]));
+        }
         self.inner.change_marker()
     }
 
@@ -265,6 +292,10 @@ impl Store for FaultyStore {
     }
 
     async fn watch(&self) -> MemoryResult<Option<Box<dyn ChangeStream>>> {
+        if self.has(StoreFault::ReportsOwnWritesOnly) {
+            // Another store of no writes.
+            return InMemoryStore::new().watch().await;
+        }
         let watch = self.inner.watch().await?;
         Ok(watch.map(|inner| -> Box<dyn ChangeStream> {
             let fault = self.fault;

@@ -60,6 +60,12 @@ impl FaultyStore {
                 ..after
             });
         }
+        if self.has(Fault::FloorsCursors) {
+            request.after = request.after.map(|after| PageCursor {
+                timestamp: limits::to_micros(after.timestamp),
+                ..after
+            });
+        }
         if self.has(Fault::ClampsLimits) {
             request.limit = request.limit.clamp(1, limits::MAX_LIMIT);
         }
@@ -94,6 +100,10 @@ impl FaultyStore {
                 let instant = chrono::TimeDelta::microseconds(1);
                 filter.until = filter.until.map(|until| until + instant);
             }
+            Fault::FloorsTimeEdges => {
+                filter.since = filter.since.map(limits::to_micros);
+                filter.until = filter.until.map(limits::to_micros);
+            }
             Fault::IgnoresMetadata => filter.metadata.clear(),
             Fault::IgnoresLinks => filter.relates_to = None,
             _ => {}
@@ -118,6 +128,14 @@ impl FaultyStore {
                     .candidates
                     .retain(|found| filter.matches(&found.memory));
                 return Ok(found);
+            }
+            Fault::ClampsSamples => request.sample = request.sample.min(limits::MAX_LIMIT),
+            Fault::AcceptsEveryDiscount => {
+                if let Some(query) = &mut request.dense
+                    && !(0.0..=1.0).contains(&query.chunk_discount)
+                {
+                    query.chunk_discount = 0.0;
+                }
             }
             Fault::ComparesEveryFingerprint => return self.compare_all(entity, &request).await,
             Fault::SearchesAnotherModel => {

@@ -3,19 +3,29 @@
 use std::collections::BTreeMap;
 
 use memory_core::{
-    Embedding, EntityId, Fingerprint, Generation, MemoryId, MemoryResult, ReplaceVectorsOutcome,
-    SearchRequest, Store,
+    Embedding, EntityId, ErrorKind, Fingerprint, Generation, MemoryError, MemoryId, MemoryResult,
+    ReplaceVectorsOutcome, SearchRequest, Store,
 };
 
+use super::writes::fix_vectors;
 use super::{FaultyStore, StoreFault as Fault};
 use crate::fixtures::{embedding, other_fingerprint};
 use crate::seeded_rng::SeededRng;
+use crate::timing::yield_now;
 
 impl FaultyStore {
     pub(super) async fn faulty_count_by_model(
         &self,
         entity: &EntityId,
     ) -> MemoryResult<BTreeMap<Fingerprint, u64>> {
+        if self.has(Fault::ForgetsToCountByModel) {
+            let message = "count_by_model is not supported";
+            return Err(MemoryError::store(
+                ErrorKind::Unsupported,
+                "count_by_model",
+                message,
+            ));
+        }
         let mut counts = self.inner.count_by_model(entity).await?;
         if self.has(Fault::CountsOneModelOnly) {
             while counts.len() > 1 {
@@ -42,6 +52,33 @@ impl FaultyStore {
         if self.has(Fault::ReplacesVectorsOfChangedMemories) {
             read_at = self.inner.entity_stats(entity).await?.generation;
         }
+        let mut embeddings = embeddings.to_vec();
+        match self.fault {
+            Fault::RepairsNewVectors => embeddings.iter_mut().for_each(|(_, it)| fix_vectors(it)),
+            Fault::ReplacesVectorsOfEveryEntity => {
+                let others = self.everybody().into_iter().filter(|other| other != entity);
+                for other in others {
+                    let present = self.inner.entity_stats(&other).await?.generation;
+                    let replacing = self.inner.replace_vectors(&other, &embeddings, present);
+                    if !replacing.await?.replaced.is_empty() {
+                        self.shift(&other, -1);
+                    }
+                }
+            }
+            Fault::ReplacesVectorsOneByOne | Fault::ReplacesVectorsUpToAnError => {
+                while embeddings.len() > 1 {
+                    let one = [embeddings.remove(0)];
+                    let outcome = self.inner.replace_vectors(entity, &one, read_at).await?;
+                    if !outcome.replaced.is_empty() {
+                        self.shift(entity, -1);
+                        read_at = read_at.next();
+                    }
+                    yield_now().await;
+                }
+            }
+            _ => {}
+        }
+        let embeddings = &embeddings[..];
         let replacing = self.inner.replace_vectors(entity, embeddings, read_at);
         let outcome = replacing.await?;
         if self.has(Fault::ReplacesVectorsOfEveryModel)
@@ -59,6 +96,17 @@ impl FaultyStore {
         ids: &[MemoryId],
         fingerprint: &Fingerprint,
     ) -> MemoryResult<u64> {
+        if self.has(Fault::RemovesVectorsOfEveryEntity) {
+            for other in self.everybody().iter().filter(|other| *other != entity) {
+                let counts = self.inner.vector_counts(other, ids, fingerprint).await?;
+                for (id, _) in ids.iter().zip(counts).filter(|(_, count)| *count == 0) {
+                    self.add_vectors(other, id, fingerprint).await?;
+                }
+                self.inner
+                    .remove_other_vectors(other, ids, fingerprint)
+                    .await?;
+            }
+        }
         let removed = match self.fault {
             Fault::KeepsVectorsOfOtherModels => return Ok(ids.len() as u64),
             _ => self.inner.remove_other_vectors(entity, ids, fingerprint),

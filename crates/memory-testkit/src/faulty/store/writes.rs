@@ -147,13 +147,16 @@ impl FaultyStore {
                 let millis = memory.timestamp.timestamp_micros().div_euclid(1_000);
                 memory.timestamp = at_micros(millis * 1_000);
             }
+            Fault::RoundsTimesUp => {
+                memory.timestamp = at_micros(limits::micros_rounded_up(memory.timestamp));
+            }
             Fault::RoundsImportance => {
                 memory.importance = (memory.importance * 100.0).round() / 100.0
             }
             Fault::TrimsContent => memory.content = memory.content.trim().to_owned(),
             Fault::DropsContext => memory.context = None,
             Fault::KeepsTheFirstVectorOnly => item.embedding.vectors.truncate(1),
-            Fault::RepairsVectors => mend(&mut item.embedding),
+            Fault::RepairsVectors => fix_vectors(&mut item.embedding),
             _ => {}
         }
     }
@@ -179,7 +182,7 @@ impl FaultyStore {
             Fault::InventsVectors if patch.content.is_some() && embedding.is_none() => {
                 embedding = Some(plain(entity, "invented", &mut SeededRng::new(0)).embedding);
             }
-            Fault::RepairsVectors => embedding.iter_mut().for_each(mend),
+            Fault::RepairsVectors => embedding.iter_mut().for_each(fix_vectors),
             Fault::LosesConcurrentUpdates if patch.content.is_none() => {
                 let read = self
                     .inner
@@ -307,6 +310,19 @@ impl FaultyStore {
         if self.has(Fault::RecordsDeferredAccesses) && max_wait.is_zero() {
             deferred.extend(updates.last().cloned());
         }
+        let is_apart = match self.fault {
+            Fault::RecordsAccessesOneByOne => true,
+            Fault::RecordsUpToAnError => AccessUpdate::validate_all(&updates).is_err(),
+            _ => false,
+        };
+        if is_apart {
+            for update in &updates {
+                let one = std::slice::from_ref(update);
+                self.inner.record_accesses(one, max_wait).await?;
+                yield_now().await;
+            }
+            return Ok(AccessOutcome::default());
+        }
         self.note_touched(&updates);
         let mut outcome = self.inner.record_accesses(&updates, max_wait).await?;
         outcome.deferred.extend(deferred);
@@ -315,7 +331,7 @@ impl FaultyStore {
 }
 
 /// Makes vectors of what are none.
-fn mend(embedding: &mut Embedding) {
+pub(super) fn fix_vectors(embedding: &mut Embedding) {
     let length = embedding.vectors.first().map_or(1, Vec::len).max(1);
     embedding
         .vectors

@@ -29,8 +29,9 @@ pub const CHECKS: &[Check] = check_table! {
     removal::{
         hides_the_value, of_an_unknown_key_is_fine, refuses_puts_that_began_before,
         accepts_puts_that_began_after, keeps_higher_versions, refuses_lower_versions,
-        of_a_group_hides_all_of_it, of_a_group_refuses_puts_that_began_before,
-        of_a_group_keeps_higher_versions, of_a_group_leaves_others,
+        of_a_group_hides_all_of_it, of_a_group_accepts_puts_that_began_after,
+        of_a_group_refuses_puts_that_began_before, of_a_group_keeps_higher_versions,
+        of_a_group_refuses_lower_versions, of_a_group_leaves_others,
     }
     batches::{come_in_order, may_be_empty, may_repeat_a_key, may_be_large}
     concurrency::{the_highest_version_wins, dropped_calls_have_no_effect}

@@ -40,6 +40,8 @@ pub async fn refuses_puts_that_began_before(context: &CheckContext<'_>) -> Check
         }
         context.later(key).await?;
         context.remove(key, 3).await?;
+        // One at a lower version comes late, and changes nothing.
+        context.remove(key, 1).await?;
         let written = context.put(key, (3, before), b"removed").await?;
         context.expect(key, None, "a put that began before").await?;
         ensure!(!written, "a refused put was reported as written");
@@ -87,33 +89,65 @@ pub async fn refuses_lower_versions(context: &CheckContext<'_>) -> CheckResult {
     context.expect(key, None, "after a removal").await
 }
 
-/// Every key of the group is gone, however many there are.
+/// After a removal at its version or a higher one, every key of the group is gone,
+/// however many there are.
 pub async fn of_a_group_hides_all_of_it(context: &CheckContext<'_>) -> CheckResult {
-    let group = context.group();
-    let keys: Vec<_> = (0..50).map(|_| SharedKey::new(group, random())).collect();
-    for key in &keys {
-        context.put_now(*key, 2, b"value").await?;
+    for version in [2, 3, u64::MAX] {
+        let group = context.group();
+        let keys: Vec<_> = (0..50).map(|_| SharedKey::new(group, random())).collect();
+        for key in &keys {
+            context.put_now(*key, 2, b"value").await?;
+        }
+        remove_group(context, group, version).await?;
+        for lookup in context.look_up(&keys).await? {
+            ensure!(
+                lookup.value.is_none(),
+                "a value of version 2 outlived its group, removed at {version}"
+            );
+        }
     }
-    remove_group(context, group, 2).await?;
-    for lookup in context.look_up(&keys).await? {
-        ensure!(lookup.value.is_none(), "a value outlived its group");
-    }
-    context.put_now(keys[0], 2, b"again").await?;
+    Ok(())
+}
+
+/// What is read after the removal of the group is up to date.
+pub async fn of_a_group_accepts_puts_that_began_after(context: &CheckContext<'_>) -> CheckResult {
+    let key = context.key();
+    context.put_now(key, 2, b"value").await?;
+    remove_group(context, key.group, 2).await?;
+    context.put_now(key, 2, b"again").await?;
     context
-        .expect(keys[0], Some(b"again"), "a put that began after")
+        .expect(key, Some(b"again"), "a put that began after")
         .await
 }
 
 /// As with the removal of a key.
 pub async fn of_a_group_refuses_puts_that_began_before(context: &CheckContext<'_>) -> CheckResult {
-    let key = context.key();
-    let before = context.now(key).await?;
-    context.later(key).await?;
-    remove_group(context, key.group, 2).await?;
-    let written = context.put(key, (2, before), b"old").await?;
-    context.expect(key, None, "a put that began before").await?;
-    ensure!(!written, "a refused put was reported as written");
+    for put_first in [true, false] {
+        let key = context.key();
+        let before = context.now(key).await?;
+        if put_first {
+            context.put_now(key, 5, b"removed").await?;
+        }
+        context.later(key).await?;
+        remove_group(context, key.group, 5).await?;
+        // One at a lower version comes late, and changes nothing.
+        remove_group(context, key.group, 1).await?;
+        let written = context.put(key, (5, before), b"old").await?;
+        context.expect(key, None, "a put that began before").await?;
+        ensure!(!written, "a refused put was reported as written");
+    }
     Ok(())
+}
+
+/// A lower version is refused, whenever it was read.
+pub async fn of_a_group_refuses_lower_versions(context: &CheckContext<'_>) -> CheckResult {
+    let key = context.key();
+    context.put_now(key, 3, b"three").await?;
+    remove_group(context, key.group, 4).await?;
+    let now = context.later(key).await?;
+    let written = context.put(key, (3, now), b"three").await?;
+    ensure!(!written, "a lower version was written after a removal");
+    context.expect(key, None, "after a removal").await
 }
 
 /// Values of higher versions stay, and a removal at a lower version changes
@@ -129,7 +163,15 @@ pub async fn of_a_group_keeps_higher_versions(context: &CheckContext<'_>) -> Che
     remove_group(context, key.group, 1).await?;
     context
         .expect(key, None, "after a removal at its version")
-        .await
+        .await?;
+    // And a value may follow whose version is higher than the removal's.
+    let key = context.key();
+    let before = context.now(key).await?;
+    context.later(key).await?;
+    remove_group(context, key.group, 8).await?;
+    let written = context.put(key, (9, before), b"nine").await?;
+    ensure!(written, "a higher version was refused after a removal");
+    Ok(())
 }
 
 /// Other groups keep their values.

@@ -1,14 +1,20 @@
 //! A dropped future leaves the write whole or undone, never half, and the
 //! store usable.
 
-use memory_core::{EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
+use std::collections::BTreeSet;
 
-use crate::check::{At, CheckResult, ensure, ensure_eq};
-use crate::fixtures::{consolidation, embedding, plain, varied_memories};
+use futures_util::future::join;
+use memory_core::{
+    AccessUpdate, EmbeddedMemory, Embedding, EntityId, ErrorKind, Generation, InsertOptions,
+    MemoryFilter, MemoryId, MemoryPatch,
+};
+
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
+use crate::fixtures::{at, consolidation, embedding, fingerprint, plain, varied_memories};
 use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
-use crate::store::context::ids;
-use crate::timing::drop_after;
+use crate::store::context::{MAX_LOCK_WAIT, ids};
+use crate::timing::{drop_after, yield_now};
 
 /// Writes begun and dropped in each check, each a little later than the one
 /// before: from before its first step to past its end.
@@ -145,6 +151,107 @@ pub async fn consolidate_is_whole_or_absent(context: &CheckContext) -> CheckResu
     let archived = stats.at("entity_stats")?.archived_count;
     ensure_eq!(archived, 5 * ROUNDS as u64, "archived");
     settled(context, &mira, 3 * ROUNDS, &mut rng).await
+}
+
+/// A dropped insert with evictions has evicted and inserted everything, or nothing, and
+/// every reader meanwhile sees one or the other; the same call again completes it.
+pub async fn insert_with_evictions_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    const SIZE: usize = 4;
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let store = context.store();
+    let mut present = ids(&context.populate(&mira, SIZE, &mut rng).await?);
+    for round in 0..ROUNDS {
+        let batch = varied_memories(&mira, 2, &mut rng);
+        let mut next = present[2..].to_vec();
+        next.extend(ids(&batch));
+        let evicted = present[..2].iter().copied();
+        let room = InsertOptions::at_most(SIZE as u64).evict(mira.clone(), evicted);
+        let is_whole = async || -> Result<bool, CheckFailure> {
+            let page = context.listed(&mira, &MemoryFilter::new(), 100).await?;
+            let found: BTreeSet<MemoryId> = page.iter().map(|memory| memory.id).collect();
+            let is_old = found == present.iter().copied().collect();
+            let is_new = found == next.iter().copied().collect();
+            ensure!(
+                is_old || is_new,
+                "round {round}: {} memories, neither those before nor those after the call",
+                found.len()
+            );
+            Ok(is_new)
+        };
+        let reading = async {
+            for _ in 0..4 {
+                is_whole().await?;
+                yield_now().await;
+            }
+            Ok::<(), CheckFailure>(())
+        };
+        let writing = drop_after(round, store.insert_opts(&batch, &room));
+        let (_, read) = join(writing, reading).await;
+        read.at("while it ran")?;
+        is_whole().await.at("after it was dropped")?;
+        let done = store.insert_opts(&batch, &room).await;
+        done.at("the same call again")?;
+        ensure!(is_whole().await?, "round {round}: not complete");
+        present = next;
+    }
+    let generation = context.generation(&mira).await?;
+    ensure_eq!(generation, Generation(1 + ROUNDS as u64), "generation");
+    settled(context, &mira, SIZE, &mut rng).await
+}
+
+/// A dropped call has recorded the accesses of all memories of an entity or of none.
+pub async fn record_accesses_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    const SIZE: usize = 5;
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let people = ids(&context.populate(&mira, SIZE, &mut rng).await?);
+    let updates: Vec<AccessUpdate> = people
+        .iter()
+        .map(|id| AccessUpdate::new(mira.clone(), *id, 1, at(0)))
+        .collect();
+    for round in 0..ROUNDS {
+        let recording = context.store().record_accesses(&updates, MAX_LOCK_WAIT);
+        drop_after(round, recording).await;
+        let found = context.store().get(&mira, &people).await.at("get")?;
+        let counts = found.memories.iter().flatten();
+        let counts: BTreeSet<u64> = counts.map(|memory| memory.access_count).collect();
+        ensure!(counts.len() == 1, "round {round}: accesses of {counts:?}");
+    }
+    settled(context, &mira, SIZE, &mut rng).await
+}
+
+/// A dropped call has replaced the vectors of all memories or of none.
+pub async fn replace_vectors_is_whole_or_absent(context: &CheckContext) -> CheckResult {
+    const SIZE: usize = 4;
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let batch: Vec<EmbeddedMemory> = (0..SIZE)
+        .map(|number| plain(&mira, format!("number {number}"), &mut rng))
+        .collect();
+    let people = ids(&batch);
+    context.insert(&batch).await?;
+    let store = context.store();
+    for round in 0..ROUNDS {
+        let generation = context.generation(&mira).await?;
+        // The number of vectors tells which embedding is there.
+        let fresh = embedding(1 + round % 5, &mut rng);
+        let given: Vec<(MemoryId, Embedding)> =
+            people.iter().map(|id| (*id, fresh.clone())).collect();
+        let replacing = store.replace_vectors(&mira, &given, generation);
+        match drop_after(round, replacing).await {
+            Some(Err(error)) if error.kind() == ErrorKind::Unsupported => {
+                let why = "the store does not replace vectors".to_owned();
+                return Err(CheckFailure::NotApplicable(why));
+            }
+            Some(outcome) => drop(outcome.at("replace_vectors")?),
+            None => {}
+        }
+        let counts = store.vector_counts(&mira, &people, &fingerprint()).await;
+        let counts: BTreeSet<usize> = counts.at("vector_counts")?.into_iter().collect();
+        ensure!(counts.len() == 1, "round {round}: {counts:?} vectors");
+    }
+    settled(context, &mira, SIZE, &mut rng).await
 }
 
 /// The store still answers, writes included, and all reads agree on `count`.

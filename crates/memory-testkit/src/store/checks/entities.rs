@@ -91,7 +91,10 @@ pub async fn are_listed_by_their_last_access(context: &CheckContext) -> CheckRes
     const LATE: i64 = 200_000_000_000;
     let store = context.store();
     match store.recently_accessed_entities(1).await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            let why = "the store does not list entities by their accesses".to_owned();
+            return Err(CheckFailure::NotApplicable(why));
+        }
         listed => listed.at("recently_accessed_entities")?,
     };
     let mut rng = context.rng();

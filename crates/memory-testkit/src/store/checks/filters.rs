@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::DateTime;
 use memory_core::{
     DenseQuery, EmbeddedMemory, EntityId, Memory, MemoryFilter, MemoryId, MemoryTagMode,
     SearchRequest,
@@ -141,6 +142,50 @@ pub async fn time_edges_are_exact(context: &CheckContext) -> CheckResult {
             .until(edge + chrono::TimeDelta::microseconds(1));
         agree(context, &mira, &items, &only).await?;
         agree(context, &mira, &items, &only.until(at(0))).await?;
+    }
+    Ok(())
+}
+
+/// Edges between two microseconds, and within a leap second, are not moved to a stored
+/// time before them: [`micros_rounded_up`](memory_core::limits::micros_rounded_up).
+pub async fn edges_between_microseconds_are_exact(context: &CheckContext) -> CheckResult {
+    /// 2016-12-31T23:59:59Z, which a leap second followed.
+    const BEFORE_LEAP: i64 = 1_483_228_799;
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let after_leap = (BEFORE_LEAP + 1) * 1_000_000;
+    let moments = [
+        -1_000_001,
+        -1,
+        0,
+        1,
+        after_leap - 1,
+        after_leap,
+        after_leap + 600_000,
+    ];
+    let mut items = Vec::new();
+    for micros in moments {
+        let mut item = plain(&mira, format!("at {micros}"), &mut rng);
+        item.memory.timestamp = at_micros(micros);
+        items.push(item);
+    }
+    context.insert(&items).await?;
+    let near = |micros| {
+        let nanos = [-999, -500, -1, 1, 500, 999];
+        nanos.map(|nanos| at_micros(micros) + chrono::TimeDelta::nanoseconds(nanos))
+    };
+    let mut edges: Vec<_> = [-1_000_001, 0, after_leap]
+        .into_iter()
+        .flat_map(near)
+        .collect();
+    // Nanoseconds beyond a second are those of the leap second.
+    let within_leap = [1_000_000_000, 1_500_000_000, 1_999_999_999];
+    let within_leap = within_leap.map(|nanos| DateTime::from_timestamp(BEFORE_LEAP, nanos));
+    edges.extend(within_leap.into_iter().flatten());
+    for edge in edges {
+        let new = MemoryFilter::new;
+        agree(context, &mira, &items, &new().since(edge)).await?;
+        agree(context, &mira, &items, &new().until(edge)).await?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ pub async fn dry_run_writes_nothing(context: &CheckContext) -> CheckResult {
     let before = context.changes(&mira, Generation::ZERO).await?;
     for _ in 0..2 {
         let Some(report) = maintain(context, &request().dry_run(true)).await? else {
-            return remove(context, &mira, &batch).await;
+            return not_supported(context, &mira, &batch).await;
         };
         ensure!(report.dry_run, "the report does not say that it is dry");
         for index in indexes_of(&report, &mira) {
@@ -49,23 +49,24 @@ pub async fn dry_run_writes_nothing(context: &CheckContext) -> CheckResult {
 pub async fn second_run_builds_nothing(context: &CheckContext) -> CheckResult {
     let (mira, batch) = fill(context, "mira").await?;
     let before = context.changes(&mira, Generation::ZERO).await?;
-    if let Some(first) = maintain(context, &request()).await? {
-        ensure!(!first.dry_run, "the report says that it is dry");
-        let again = maintain(context, &request()).await?.unwrap_or_default();
-        let chosen: Vec<_> = indexes_of(&first, &mira)
-            .map(|it| it.after.clone())
-            .collect();
-        let found: Vec<_> = indexes_of(&again, &mira)
-            .map(|it| it.before.clone())
-            .collect();
-        ensure_eq!(found, chosen, "indexes before the second run");
-        for index in indexes_of(&again, &mira) {
-            let builds = matches!(index.action, IndexAction::Build | IndexAction::Replace);
-            ensure!(
-                !builds && index.build_ms.is_none(),
-                "the second run builds: {index:?}"
-            );
-        }
+    let Some(first) = maintain(context, &request()).await? else {
+        return not_supported(context, &mira, &batch).await;
+    };
+    ensure!(!first.dry_run, "the report says that it is dry");
+    let again = maintain(context, &request()).await?.unwrap_or_default();
+    let chosen: Vec<_> = indexes_of(&first, &mira)
+        .map(|it| it.after.clone())
+        .collect();
+    let found: Vec<_> = indexes_of(&again, &mira)
+        .map(|it| it.before.clone())
+        .collect();
+    ensure_eq!(found, chosen, "indexes before the second run");
+    for index in indexes_of(&again, &mira) {
+        let builds = matches!(index.action, IndexAction::Build | IndexAction::Replace);
+        ensure!(
+            !builds && index.build_ms.is_none(),
+            "the second run builds: {index:?}"
+        );
     }
     let after = context.changes(&mira, Generation::ZERO).await?;
     equal_states(&before, &after)?;
@@ -84,7 +85,7 @@ pub async fn searches_reach_the_target(context: &CheckContext) -> CheckResult {
     let later = plain(&mira, "written after the run", &mut SeededRng::new(1));
     let request = request().target_recall(TARGET);
     if maintain(context, &request).await?.is_none() {
-        return remove(context, &mira, &batch).await;
+        return not_supported(context, &mira, &batch).await;
     }
     let (mut found, mut wanted) = (0, 0);
     for item in batch.iter().step_by(SIZE / 50) {
@@ -125,15 +126,16 @@ pub async fn searches_reach_the_target(context: &CheckContext) -> CheckResult {
 pub async fn request_is_respected(context: &CheckContext) -> CheckResult {
     let (mira, batch) = fill(context, "mira").await?;
     let small = request().dry_run(true).min_vectors(SIZE as u64 + 1);
-    if let Some(report) = maintain(context, &small).await? {
-        let small: Vec<&IndexReport> = indexes_of(&report, &mira).collect();
-        ensure!(small.is_empty(), "a small entity is reported: {small:?}");
-        for target in [0.0, 1.5, f64::NAN] {
-            let request = request().dry_run(true).target_recall(target);
-            let refused = context.store().maintain_indexes(&request).await;
-            let kind = refused.as_ref().err().map(MemoryError::kind);
-            ensure_eq!(kind, Some(ErrorKind::InvalidInput), "a target of {target}");
-        }
+    let Some(report) = maintain(context, &small).await? else {
+        return not_supported(context, &mira, &batch).await;
+    };
+    let small: Vec<&IndexReport> = indexes_of(&report, &mira).collect();
+    ensure!(small.is_empty(), "a small entity is reported: {small:?}");
+    for target in [0.0, 1.5, f64::NAN] {
+        let request = request().dry_run(true).target_recall(target);
+        let refused = context.store().maintain_indexes(&request).await;
+        let kind = refused.as_ref().err().map(MemoryError::kind);
+        ensure_eq!(kind, Some(ErrorKind::InvalidInput), "a target of {target}");
     }
     remove(context, &mira, &batch).await
 }
@@ -181,6 +183,17 @@ async fn remove(
     let ids: Vec<MemoryId> = batch.iter().map(|item| item.memory.id).collect();
     context.store().delete(entity, &ids).await.at("delete")?;
     Ok(())
+}
+
+/// Removes what a check wrote, which does not apply.
+async fn not_supported(
+    context: &CheckContext,
+    entity: &EntityId,
+    batch: &[EmbeddedMemory],
+) -> CheckResult {
+    remove(context, entity, batch).await?;
+    let why = "the store does not maintain indexes".to_owned();
+    Err(CheckFailure::NotApplicable(why))
 }
 
 fn query(item: &EmbeddedMemory) -> DenseQuery {

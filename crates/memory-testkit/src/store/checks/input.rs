@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use memory_core::limits::{MAX_CONTENT_CHARS, MAX_LIMIT, MAX_QUERY_CHARS, MAX_TAGS};
 use memory_core::{
     DenseQuery, EntityId, ErrorKind, Generation, InvalidInput, ListRequest, Memory, MemoryFilter,
-    MemoryPatch, SearchRequest,
+    MemoryPatch, NeighborRequest, SearchRequest,
 };
 
 use crate::check::{CheckResult, ensure, ensure_eq, invalid, refused};
-use crate::fixtures::{DIMENSIONS, at, at_micros, embedding, fingerprint, plain};
+use crate::fixtures::{DIMENSIONS, at, at_micros, consolidation, embedding, fingerprint, plain};
 use crate::store::CheckContext;
 
 const INVALID: [ErrorKind; 1] = [ErrorKind::InvalidInput];
@@ -74,6 +74,44 @@ pub async fn filters_are_limited(context: &CheckContext) -> CheckResult {
         };
         let search = store.search(&mira, &search).await;
         refused(search, &INVALID, &format!("search by {what}"))?;
+    }
+    Ok(())
+}
+
+/// A sample over the maximum and a discount that is no share are refused by a search, and
+/// the discount by a read of neighbors.
+pub async fn searches_are_limited(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let people = context.populate(&mira, 2, &mut context.rng()).await?;
+    let store = context.store();
+    for sample in [MAX_LIMIT + 1, usize::MAX] {
+        let request = dense(10, vec![1.0; DIMENSIONS]).sample(sample);
+        let search = store.search(&mira, &request).await;
+        refused(
+            search,
+            &INVALID,
+            &format!("search with a sample of {sample}"),
+        )?;
+    }
+    for discount in [-0.01, 1.01, f32::INFINITY, f32::NAN] {
+        let query = DenseQuery::new(fingerprint(), vec![1.0; DIMENSIONS]);
+        let query = query.chunk_discount(discount);
+        let search = SearchRequest::new(MemoryFilter::new(), 10).dense(query.clone());
+        let search = store.search(&mira, &search).await;
+        refused(
+            search,
+            &INVALID,
+            &format!("search with a discount of {discount}"),
+        )?;
+        if store.capabilities().neighbors {
+            let request = NeighborRequest::new([people[0].memory.id], 1).dense(query);
+            let neighbors = store.neighbors(&mira, &request).await;
+            refused(
+                neighbors,
+                &INVALID,
+                &format!("neighbors with a discount of {discount}"),
+            )?;
+        }
     }
     Ok(())
 }
@@ -174,13 +212,21 @@ pub async fn dimensions_are_limited(context: &CheckContext) -> CheckResult {
         .update(&mira, &id, &patch, Some(&longer.embedding))
         .await;
     invalid(update, is_length, "update to too many dimensions")?;
+    let mut group = consolidation(&mira, "too long", [id], &mut rng);
+    group.summary.embedding = longer.embedding.clone();
+    let consolidated = store.consolidate(&mira, &[group], Generation(1)).await;
+    invalid(
+        consolidated,
+        is_length,
+        "consolidate with too many dimensions",
+    )?;
     untouched(context, &mira, &longest.memory).await
 }
 
 /// A memory made by hand, outside the bounds, is refused with its whole batch.
 pub async fn memories_keep_their_limits(context: &CheckContext) -> CheckResult {
     type Spoil = fn(&mut Memory);
-    let spoils: [(&str, Spoil); 11] = [
+    let spoils: [(&str, Spoil); 12] = [
         ("blank content", |memory| memory.content = " \n".to_owned()),
         ("NUL in the content", |memory| memory.content.push('\0')),
         ("too long a content", |memory| {
@@ -205,6 +251,9 @@ pub async fn memories_keep_their_limits(context: &CheckContext) -> CheckResult {
         }),
         ("a time too late", |memory| {
             memory.timestamp = at_micros(i64::MAX / 4)
+        }),
+        ("a link to itself", |memory| {
+            memory.related = BTreeMap::from([(memory.id, "like".to_owned())]);
         }),
     ];
     let mira = context.entity("mira");

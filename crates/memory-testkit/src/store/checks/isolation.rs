@@ -2,12 +2,14 @@
 
 use memory_core::{
     AccessUpdate, ChangeSet, DenseQuery, EmbeddedMemory, EntityId, EntityStats, Generation,
-    ListPage, ListRequest, MemoryFilter, MemoryId, SearchRequest,
+    InsertOptions, ListPage, ListRequest, Memory, MemoryFilter, MemoryId, MemoryPatch,
+    NeighborRequest, SearchHit, SearchRequest,
 };
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::fixtures::{DIMENSIONS, at, fingerprint, varied};
+use crate::fixtures::{DIMENSIONS, at, consolidation, embedding, fingerprint, plain, varied};
 use crate::store::CheckContext;
+use crate::store::context::in_list_order;
 
 /// Names that a careless comparison takes for one another.
 const NAMES: [&str; 6] = ["mira", "Mira", "mira ", "mir", "mira%", "m_ra"];
@@ -110,6 +112,109 @@ pub async fn writes_are_scoped(context: &CheckContext) -> CheckResult {
             let count = memory.as_ref().map(|memory| memory.access_count);
             ensure_eq!(count, Some(0), "accesses of a memory of {entity}");
         }
+    }
+    Ok(())
+}
+
+/// Where two entities have memories of the same ids, every write of one leaves those of
+/// the other as they are, and every read of one returns its own.
+pub async fn equal_ids_are_kept_apart(context: &CheckContext) -> CheckResult {
+    let mut rng = context.rng();
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let shared = [0; 5].map(|_| rng.id());
+    let mut batch = Vec::new();
+    for entity in [&mira, &tam] {
+        for (number, id) in (0..).zip(shared) {
+            let mut item = plain(entity, format!("number {number} of {entity}"), &mut rng);
+            item.memory.id = id;
+            item.memory.context = Some("the same".to_owned());
+            item.memory.timestamp = at(number);
+            batch.push(item);
+        }
+    }
+    context.insert(&batch).await?;
+    let (hers, his) = batch.split_at(shared.len());
+    let before = context.entity_dump(&tam).await?;
+    let unchanged = async |after: &str| -> CheckResult {
+        let dump = context.entity_dump(&tam).await?;
+        ensure!(dump == before, "{after} changed memories of another entity");
+        Ok(())
+    };
+    for own in [hers, his] {
+        only_own(context, own).await?;
+    }
+    let store = context.store();
+    let accesses = shared.map(|id| AccessUpdate::new(mira.clone(), id, 1, at(1)));
+    context.record_accesses(&accesses).await?;
+    unchanged("record_accesses").await?;
+    let patch = MemoryPatch::new()
+        .content("after")
+        .relate(shared[1], "like");
+    let fresh = embedding(2, &mut rng);
+    let updated = store.update(&mira, &shared[0], &patch, Some(&fresh)).await;
+    updated.at("update")?;
+    unchanged("update").await?;
+    let group = consolidation(&mira, "in short", shared[..2].iter().copied(), &mut rng);
+    let summary = group.summary.memory.id;
+    context.consolidate(&mira, &[group]).await?;
+    unchanged("consolidate").await?;
+    store.delete(&mira, &[summary]).await.at("delete")?;
+    unchanged("delete of a summary").await?;
+    let next = plain(&mira, "next", &mut rng);
+    let room = InsertOptions::unlimited().evict(mira.clone(), [shared[2]]);
+    store.insert_opts(&[next], &room).await.at("insert_opts")?;
+    unchanged("an eviction").await?;
+    store.delete(&mira, &shared).await.at("delete")?;
+    unchanged("delete").await?;
+    only_own(context, his).await
+}
+
+/// Reads of one entity return exactly these memories, which are live and of one context.
+async fn only_own(context: &CheckContext, own: &[EmbeddedMemory]) -> CheckResult {
+    let store = context.store();
+    let entity = &own[0].memory.entity_id;
+    let ids: Vec<MemoryId> = own.iter().map(|item| item.memory.id).collect();
+    let memories: Vec<&Memory> = own.iter().map(|item| &item.memory).collect();
+    let fetched = store.get(entity, &ids).await.at("get")?.memories;
+    let fetched: Vec<&Memory> = fetched.iter().flatten().collect();
+    ensure_eq!(fetched, memories, "get of {entity}");
+    let wanted = in_list_order(own, &MemoryFilter::new());
+    for limit in [2, 100] {
+        let listed = context.listed(entity, &MemoryFilter::new(), limit).await?;
+        ensure_eq!(listed, wanted, "list of {entity}");
+    }
+    let query = DenseQuery::new(fingerprint(), own[0].embedding.vectors[0].clone());
+    let request = SearchRequest::new(MemoryFilter::new(), 100).dense(query.clone());
+    let found = store.search(entity, &request).await.at("search")?;
+    are_own(context, own, &query, &found.candidates)?;
+    ensure_eq!(found.candidates.len(), own.len(), "found for {entity}");
+    if store.capabilities().neighbors {
+        let request = NeighborRequest::new([ids[0]], 100).dense(query.clone());
+        let found = store.neighbors(entity, &request).await.at("neighbors")?;
+        are_own(context, own, &query, &found.hits)?;
+        let lengths: Vec<u64> = found.episodes.iter().map(|part| part.length).collect();
+        ensure_eq!(lengths, [own.len() as u64], "episodes of {entity}");
+    }
+    Ok(())
+}
+
+/// Each hit is one of these memories, with the similarity of its own vector.
+fn are_own(
+    context: &CheckContext,
+    own: &[EmbeddedMemory],
+    query: &DenseQuery,
+    hits: &[SearchHit],
+) -> CheckResult {
+    for hit in hits {
+        let item = own.iter().find(|item| item.memory == hit.memory);
+        let Some(item) = item else {
+            return Err(CheckFailure::failed("a memory of another entity was found"));
+        };
+        let pair = item.embedding.similarity(query).zip(hit.similarity);
+        ensure!(
+            pair.is_some_and(|(wanted, found)| context.tolerance().same(found, wanted)),
+            "a memory has the similarity of another's vector: {pair:?}"
+        );
     }
     Ok(())
 }

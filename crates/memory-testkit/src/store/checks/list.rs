@@ -1,6 +1,8 @@
 //! [`Store::list`](memory_core::Store::list).
 
-use memory_core::{Generation, ListRequest, MemoryFilter, MemoryId, PageCursor};
+use chrono::TimeDelta;
+use memory_core::{Generation, ListRequest, Memory, MemoryFilter, MemoryId, PageCursor};
+use uuid::Uuid;
 
 use crate::check::{At, CheckResult, ensure, ensure_eq};
 use crate::fixtures::{at, at_micros, plain};
@@ -100,5 +102,37 @@ pub async fn ends_on_the_last_page(context: &CheckContext) -> CheckResult {
     ensure_eq!(page.memories, [], "memories of a stranger");
     ensure_eq!(page.next, None, "next of a stranger");
     ensure_eq!(page.generation, Generation::ZERO, "generation");
+    Ok(())
+}
+
+/// A cursor need not be one that a page ended with: between two microseconds, it comes
+/// after the earlier one, whatever the ids.
+pub async fn any_cursor_is_exact(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let mut items = Vec::new();
+    for micros in [-1, 0, 0, 1, 2_000_000_000_000_000] {
+        let mut item = plain(&mira, format!("at {micros}"), &mut rng);
+        item.memory.timestamp = at_micros(micros);
+        items.push(item);
+    }
+    context.insert(&items).await?;
+    let ids = |memories: &[Memory]| -> Vec<MemoryId> {
+        memories.iter().map(|memory| memory.id).collect()
+    };
+    let all = in_list_order(&items, &MemoryFilter::new());
+    for micros in [-1, 0, 1, 2_000_000_000_000_000] {
+        for nanos in [-999, -1, 0, 1, 999] {
+            for id in [Uuid::nil().into(), all[1].id, Uuid::max().into()] {
+                let timestamp = at_micros(micros) + TimeDelta::nanoseconds(nanos);
+                let cursor = PageCursor { timestamp, id };
+                let request = ListRequest::new(100).after(cursor);
+                let page = context.store().list(&mira, &request).await.at("list")?;
+                let mut wanted = all.clone();
+                wanted.retain(|memory| PageCursor::from(memory) < cursor);
+                ensure_eq!(ids(&page.memories), ids(&wanted), "after {cursor:?}");
+            }
+        }
+    }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub mod score_stats;
 pub mod search_both;
 pub mod search_dense;
 pub mod search_lexical;
+pub mod second_store;
 pub mod snapshot_pages;
 pub mod update;
 pub mod vectors;
@@ -75,6 +76,8 @@ pub enum Needs {
     Pages,
     /// A store that the check may close.
     OwnStore,
+    /// A store that is opened twice.
+    SecondStore,
 }
 
 macro_rules! table {
@@ -98,15 +101,17 @@ table! {
     }
     Store: round_trip::{
         keeps_every_field, keeps_text_of_any_shape, keeps_the_longest_content,
-        keeps_extreme_times, keeps_numbers_exactly,
+        keeps_extreme_times, cuts_times_to_microseconds, keeps_numbers_exactly,
     }
     Store: get::{answers_in_order, answers_none_where_there_is_none}
     Store: list::{
         is_newest_first, breaks_ties_by_id, has_pages_without_loss, ends_on_the_last_page,
+        any_cursor_is_exact,
     }
     Store: filters::{
         list_agrees, count_agrees, search_agrees, tag_modes_differ, tags_are_exact,
-        time_edges_are_exact, metadata_is_exact, involved_entities_are_exact, links_are_exact,
+        time_edges_are_exact, edges_between_microseconds_are_exact, metadata_is_exact,
+        involved_entities_are_exact, links_are_exact,
     }
     Store: search_dense::{
         ranks_by_best_vector, finds_k_under_every_filter, compares_one_fingerprint_only,
@@ -146,7 +151,8 @@ table! {
         says_whether_it_wrote,
     }
     Store: vectors::{
-        are_replaced, of_changed_memories_stay, of_other_models_stay_until_removed,
+        are_supported_together, are_replaced, of_changed_memories_stay,
+        of_equal_ids_are_kept_apart, that_replace_are_valid, of_other_models_stay_until_removed,
         new_content_has_those_of_its_writer, of_two_models_follow_their_memory,
     }
     Store: delete::{
@@ -154,7 +160,7 @@ table! {
     }
     Store: record_accesses::{
         adds_accesses, are_of_several_entities, never_moves_back, passes_over_unknown_ids,
-        raises_no_generation, writes_or_defers_each_update,
+        are_all_or_nothing, raises_no_generation, writes_or_defers_each_update,
     }
     Store: entities::{
         stats_start_at_zero, stats_follow_writes, are_listed_in_order, are_listed_in_pages,
@@ -162,9 +168,10 @@ table! {
     }
     Store: isolation::{
         reads_are_scoped, searches_are_scoped, changes_are_scoped, writes_are_scoped,
+        equal_ids_are_kept_apart,
     }
     Store: input::{
-        page_sizes_are_limited, filters_are_limited, vectors_are_valid, queries_are_valid,
+        page_sizes_are_limited, filters_are_limited, searches_are_limited, vectors_are_valid, queries_are_valid,
         dimensions_are_limited, memories_keep_their_limits, patches_keep_their_limits, errors_hold_no_content,
     }
     Store: limits::{
@@ -210,8 +217,10 @@ table! {
     }
     Store: cancellation::{
         insert_is_whole_or_absent, update_is_whole_or_absent, delete_is_whole_or_absent,
-        consolidate_is_whole_or_absent,
+        consolidate_is_whole_or_absent, insert_with_evictions_is_whole_or_absent,
+        record_accesses_is_whole_or_absent, replace_vectors_is_whole_or_absent,
     }
+    SecondStore: second_store::{reads_every_write, is_declared, changes_the_marker, is_watched}
     OwnStore: close::{answers_as_capabilities_say, finishes_running_calls, may_be_repeated}
     OwnStore: watch::{ends_with_the_store}
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
-use memory_core::{AccessUpdate, EntityId, Generation, MemoryFilter, MemoryId, MemoryPatch};
+use memory_core::{
+    AccessUpdate, EntityId, ErrorKind, Generation, MemoryFilter, MemoryId, MemoryPatch,
+};
 
-use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::fixtures::at;
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
+use crate::fixtures::{at, at_micros};
 use crate::store::CheckContext;
 use crate::timing::yield_now;
 
@@ -107,6 +109,36 @@ pub async fn are_of_several_entities(context: &CheckContext) -> CheckResult {
     );
     ensure_eq!(access(context, &tam, his).await?, (6, Some(at(5))), "his");
     ensure_eq!(context.count(&nobody).await?, 0, "memories of the third");
+    Ok(())
+}
+
+/// A call with an update outside the limits records none of the others.
+pub async fn are_all_or_nothing(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let id = context.populate(&mira, 1, &mut context.rng()).await?[0]
+        .memory
+        .id;
+    let good = AccessUpdate::new(mira.clone(), id, 1, at(1));
+    let bad = [
+        (
+            "a time too late",
+            AccessUpdate::new(mira.clone(), id, 1, at_micros(i64::MAX / 4)),
+        ),
+        (
+            "an entity without a name",
+            AccessUpdate::new("", id, 1, at(1)),
+        ),
+    ];
+    for (what, bad) in bad {
+        for updates in [[good.clone(), bad.clone()], [bad, good.clone()]] {
+            let recorded = context
+                .store()
+                .record_accesses(&updates, Duration::ZERO)
+                .await;
+            refused(recorded, &[ErrorKind::InvalidInput], what)?;
+        }
+    }
+    ensure_eq!(access(context, &mira, id).await?, (0, None), "accesses");
     Ok(())
 }
 

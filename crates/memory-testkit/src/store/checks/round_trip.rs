@@ -1,13 +1,14 @@
 //! What is read is what was written, to the last bit.
 
+use chrono::TimeDelta;
 use memory_core::limits::{
     MAX_CONTENT_CHARS, MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS, MAX_METADATA_BYTES,
-    MAX_ROLE_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_TIMESTAMP_MICROS, MIN_TIMESTAMP_MICROS,
+    MAX_ROLE_CHARS, MAX_TAG_CHARS, MAX_TAGS, MAX_TIMESTAMP_MICROS, MIN_TIMESTAMP_MICROS, to_micros,
 };
 use memory_core::{EmbeddedMemory, EntityId, Memory, MemoryFilter, MemoryKind};
 
 use crate::check::{CheckResult, ensure_eq};
-use crate::fixtures::{at, at_micros, plain};
+use crate::fixtures::{at, at_micros, consolidation, plain};
 use crate::store::CheckContext;
 
 /// Text that has tripped one program or another.
@@ -137,6 +138,51 @@ pub async fn keeps_extreme_times(context: &CheckContext) -> CheckResult {
         })
         .collect();
     comes_back(context, &batch).await
+}
+
+/// What is finer than a microsecond is cut off, before 1970 and 2000 too, by insert and
+/// by consolidate: [`to_micros`].
+pub async fn cuts_times_to_microseconds(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let fine = |item: &mut EmbeddedMemory, micros, nanos| {
+        let time = at_micros(micros) + TimeDelta::nanoseconds(nanos);
+        item.memory.timestamp = time;
+        item.memory.last_accessed = Some(time);
+    };
+    let cut = |item: &EmbeddedMemory| {
+        let mut memory = item.memory.clone();
+        memory.timestamp = to_micros(memory.timestamp);
+        memory.last_accessed = memory.last_accessed.map(to_micros);
+        memory
+    };
+    let mut batch = Vec::new();
+    for micros in [
+        -1_000_000,
+        -1,
+        0,
+        1,
+        900_000_000_000_000,
+        1_700_000_000_000_000,
+    ] {
+        for nanos in [1, 500, 999] {
+            let mut item = plain(&mira, format!("{nanos} ns after {micros}"), &mut rng);
+            fine(&mut item, micros, nanos);
+            batch.push(item);
+        }
+    }
+    context.insert(&batch).await?;
+    for item in &batch {
+        let got = context.get(&mira, item.memory.id).await?;
+        same(got.as_ref(), &cut(item), "get")?;
+    }
+    let mut group = consolidation(&mira, "a summary", [batch[0].memory.id], &mut rng);
+    fine(&mut group.summary, -1, 999);
+    context
+        .consolidate(&mira, std::slice::from_ref(&group))
+        .await?;
+    let got = context.get(&mira, group.summary.memory.id).await?;
+    same(got.as_ref(), &cut(&group.summary), "get of a summary")
 }
 
 /// Importance and decay keep every bit of their `f32`; counts beyond 2^53 and

@@ -8,13 +8,46 @@ use std::collections::BTreeMap;
 
 use memory_core::{
     DenseQuery, EmbeddedMemory, Embedding, EntityId, ErrorKind, Fingerprint, Generation,
-    MemoryFilter, MemoryId, MemoryPatch, ReplaceVectorsOutcome, SearchRequest, cosine,
+    MemoryFilter, MemoryId, MemoryPatch, MemoryResult, ReplaceVectorsOutcome, SearchRequest,
+    cosine,
 };
 
-use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
-use crate::fixtures::{consolidation, embedding, fingerprint, other_fingerprint, plain};
+use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq, refused};
+use crate::fixtures::{
+    DIMENSIONS, consolidation, embedding, fingerprint, other_fingerprint, plain,
+};
 use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
+
+/// The four methods that embed memories again are supported together, or none is.
+pub async fn are_supported_together(context: &CheckContext) -> CheckResult {
+    fn is_supported<T>(result: MemoryResult<T>) -> Result<bool, CheckFailure> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+            result => result.map(|_| true).map_err(CheckFailure::from),
+        }
+    }
+    let mira = context.entity("mira");
+    let (store, model) = (context.store(), fingerprint());
+    let generation = Generation::ZERO;
+    let support = [
+        is_supported(store.vector_counts(&mira, &[], &model).await).at("vector_counts")?,
+        is_supported(store.count_by_model(&mira).await).at("count_by_model")?,
+        is_supported(store.replace_vectors(&mira, &[], generation).await).at("replace_vectors")?,
+        is_supported(store.remove_other_vectors(&mira, &[], &model).await)
+            .at("remove_other_vectors")?,
+    ];
+    let [counts, by_model, replaces, removes] = support;
+    if support == [false; 4] {
+        return Err(not_supported());
+    }
+    ensure!(
+        support == [true; 4],
+        "supported are vector_counts: {counts}, count_by_model: {by_model}, \
+         replace_vectors: {replaces}, remove_other_vectors: {removes}"
+    );
+    Ok(())
+}
 
 /// A live and an archived memory get vectors, and they are counted; the content
 /// stays, and readers of changes get the new vectors.
@@ -33,9 +66,7 @@ pub async fn are_replaced(context: &CheckContext) -> CheckResult {
         .await
         .at("consolidate")?;
     let ids = [live.memory.id, archived.memory.id, rng.id()];
-    let Some(counts) = counts(context, &mira, &ids, &fingerprint()).await? else {
-        return Ok(());
-    };
+    let counts = counts(context, &mira, &ids, &fingerprint()).await?;
     ensure_eq!(counts, [2, 1, 0], "vectors before");
 
     let mut fresh = embedding(3, &mut rng);
@@ -60,9 +91,9 @@ pub async fn are_replaced(context: &CheckContext) -> CheckResult {
         "generation"
     );
     let old = self::counts(context, &mira, &ids, &fingerprint()).await?;
-    ensure_eq!(old, Some(vec![2, 1, 0]), "vectors of the other model");
+    ensure_eq!(old, vec![2, 1, 0], "vectors of the other model");
     let new = self::counts(context, &mira, &ids, &other_fingerprint()).await?;
-    ensure_eq!(new, Some(vec![3, 3, 0]), "new vectors");
+    ensure_eq!(new, vec![3, 3, 0], "new vectors");
     let stored = context.get(&mira, ids[0]).await?;
     ensure_eq!(stored, Some(live.memory), "the memory");
 
@@ -97,13 +128,100 @@ pub async fn of_changed_memories_stay(context: &CheckContext) -> CheckResult {
         .await
         .at("update")?;
     let given = [(id, embedding(3, &mut rng))];
-    let Some(outcome) = replace(context, &mira, &given, read_at).await? else {
-        return Ok(());
-    };
+    let outcome = replace(context, &mira, &given, read_at).await?;
     ensure_eq!(outcome.replaced, [], "replaced");
     ensure_eq!(outcome.generation, read_at.next(), "generation");
     let counts = counts(context, &mira, &[id], &newer.fingerprint).await?;
-    ensure_eq!(counts, Some(vec![2]), "vectors");
+    ensure_eq!(counts, vec![2], "vectors");
+    Ok(())
+}
+
+/// Where two entities have memories of the same ids, each has its own vectors.
+pub async fn of_equal_ids_are_kept_apart(context: &CheckContext) -> CheckResult {
+    let mut rng = context.rng();
+    let (mira, tam) = (context.entity("mira"), context.entity("tam"));
+    let ids = [rng.id(), rng.id()];
+    let mut batch = Vec::new();
+    for (entity, chunks) in [(&mira, 1), (&tam, 2)] {
+        for id in ids {
+            let mut item = plain(entity, format!("of {entity}"), &mut rng);
+            item.memory.id = id;
+            item.embedding = embedding(chunks, &mut rng);
+            batch.push(item);
+        }
+    }
+    context.insert(&batch).await?;
+    let store = context.store();
+    let (first, second) = (fingerprint(), other_fingerprint());
+    let before = context.entity_dump(&tam).await?;
+    let mut other = embedding(3, &mut rng);
+    other.fingerprint = second.clone();
+    let given = [(ids[0], embedding(3, &mut rng)), (ids[1], other)];
+    let read_at = context.generation(&mira).await?;
+    replace(context, &mira, &given, read_at).await?;
+    let removing = store.remove_other_vectors(&mira, &ids, &second);
+    ensure_eq!(removing.await.at("remove_other_vectors")?, 1, "removed");
+    let after = context.entity_dump(&tam).await?;
+    ensure!(after == before, "another entity's memories have changed");
+    for (entity, model, wanted) in [
+        (&mira, &first, vec![3, 0]),
+        (&mira, &second, vec![0, 3]),
+        (&tam, &first, vec![2, 2]),
+        (&tam, &second, vec![0, 0]),
+    ] {
+        let found = counts(context, entity, &ids, model).await?;
+        ensure_eq!(found, wanted, "vectors of {entity} by {model}");
+    }
+    for (entity, wanted) in [
+        (&mira, BTreeMap::from([(first.clone(), 1), (second, 1)])),
+        (&tam, BTreeMap::from([(first, 2)])),
+    ] {
+        let found = store.count_by_model(entity).await.at("count_by_model")?;
+        ensure_eq!(found, wanted, "memories of {entity} by model");
+    }
+    Ok(())
+}
+
+/// Vectors that an insert refuses are refused, and no memory of the call gets others.
+pub async fn that_replace_are_valid(context: &CheckContext) -> CheckResult {
+    let mira = context.entity("mira");
+    let mut rng = context.rng();
+    let batch = ["one", "two"].map(|content| plain(&mira, content, &mut rng));
+    let ids = [0, 1].map(|index: usize| batch[index].memory.id);
+    context.insert(&batch).await?;
+    let before = context.entity_dump(&mira).await?;
+    let read_at = context.generation(&mira).await?;
+    let max = context.store().capabilities().max_dimensions;
+    let spoilt = |value: f32| {
+        let mut vector = vec![0.5; DIMENSIONS];
+        vector[DIMENSIONS - 1] = value;
+        vector
+    };
+    let bad = [
+        ("no vector", vec![]),
+        ("no components", vec![vec![]]),
+        ("NaN", vec![spoilt(f32::NAN)]),
+        ("infinity", vec![spoilt(f32::INFINITY)]),
+        ("all zeros", vec![vec![0.0; DIMENSIONS]]),
+        (
+            "unequal lengths",
+            vec![spoilt(0.5), vec![0.5; DIMENSIONS + 1]],
+        ),
+        ("too many dimensions", vec![rng.vector(max + 1)]),
+    ];
+    for (what, vectors) in bad {
+        let given = [
+            (ids[0], embedding(2, &mut rng)),
+            (ids[1], Embedding::new(fingerprint(), vectors)),
+        ];
+        let replacing = context.store().replace_vectors(&mira, &given, read_at);
+        match replacing.await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(not_supported()),
+            replaced => refused(replaced, &[ErrorKind::InvalidInput], what)?,
+        }
+    }
+    let after = context.entity_dump(&mira).await?;
+    ensure!(after == before, "memories have changed");
     Ok(())
 }
 
@@ -131,13 +249,11 @@ pub async fn of_other_models_stay_until_removed(context: &CheckContext) -> Check
     let mut fresh = embedding(1, &mut rng);
     fresh.fingerprint = other_fingerprint();
     let given = [(ids[0], fresh.clone()), (ids[1], fresh.clone())];
-    if replace(context, &mira, &given, read_at).await?.is_none() {
-        return Ok(());
-    }
+    replace(context, &mira, &given, read_at).await?;
     let old = counts(context, &mira, &ids, &fingerprint()).await?;
-    ensure_eq!(old, Some(vec![2, 2, 2]), "vectors of the first model");
+    ensure_eq!(old, vec![2, 2, 2], "vectors of the first model");
     let new = counts(context, &mira, &ids, &other_fingerprint()).await?;
-    ensure_eq!(new, Some(vec![1, 1, 0]), "vectors of the second model");
+    ensure_eq!(new, vec![1, 1, 0], "vectors of the second model");
     ensure_eq!(
         store.count_by_model(&mira).await.at("count_by_model")?,
         BTreeMap::from([(fingerprint(), 3), (other_fingerprint(), 3)]),
@@ -161,13 +277,9 @@ pub async fn of_other_models_stay_until_removed(context: &CheckContext) -> Check
     let removed = removing.await.at("remove_other_vectors")?;
     ensure_eq!(removed, 2, "memories that lost vectors");
     let old = counts(context, &mira, &ids, &fingerprint()).await?;
-    ensure_eq!(
-        old,
-        Some(vec![0, 0, 2]),
-        "vectors of the first model, after"
-    );
+    ensure_eq!(old, vec![0, 0, 2], "vectors of the first model, after");
     let new = counts(context, &mira, &ids, &other_fingerprint()).await?;
-    ensure_eq!(new, Some(vec![1, 1, 0]), "vectors of the second, after");
+    ensure_eq!(new, vec![1, 1, 0], "vectors of the second, after");
     ensure_eq!(
         store.count_by_model(&mira).await.at("count_by_model")?,
         BTreeMap::from([(fingerprint(), 1), (other_fingerprint(), 3)]),
@@ -197,9 +309,7 @@ pub async fn of_other_models_stay_until_removed(context: &CheckContext) -> Check
 pub async fn new_content_has_those_of_its_writer(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let Some((item, _)) = insert_with_two_models(context, &mira, &mut rng).await? else {
-        return Ok(());
-    };
+    let (item, _) = insert_with_two_models(context, &mira, &mut rng).await?;
     let id = item.memory.id;
     let store = context.store();
     let patch = MemoryPatch::new().context(Some("a place".to_owned()));
@@ -207,7 +317,7 @@ pub async fn new_content_has_those_of_its_writer(context: &CheckContext) -> Chec
     patched.at("update of the context")?;
     ensure_eq!(
         counts(context, &mira, &[id], &other_fingerprint()).await?,
-        Some(vec![1]),
+        vec![1],
         "vectors after a patch of the context"
     );
     let patch = MemoryPatch::new().content("after");
@@ -227,9 +337,7 @@ pub async fn new_content_has_those_of_its_writer(context: &CheckContext) -> Chec
 pub async fn of_two_models_follow_their_memory(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
-    let Some((item, fresh)) = insert_with_two_models(context, &mira, &mut rng).await? else {
-        return Ok(());
-    };
+    let (item, fresh) = insert_with_two_models(context, &mira, &mut rng).await?;
     let id = item.memory.id;
     let store = context.store();
     let embeddings = [&item.embedding, &fresh];
@@ -292,49 +400,54 @@ async fn are_compared_apart(
     Ok(())
 }
 
-/// A memory with one vector of each of two models; `None` where the store does not
-/// support it.
+/// A memory with one vector of each of two models.
 async fn insert_with_two_models(
     context: &CheckContext,
     entity: &EntityId,
     rng: &mut SeededRng,
-) -> Result<Option<(EmbeddedMemory, Embedding)>, CheckFailure> {
+) -> Result<(EmbeddedMemory, Embedding), CheckFailure> {
     let item = plain(entity, "in two models", rng);
     context.insert(std::slice::from_ref(&item)).await?;
     let read_at = context.generation(entity).await?;
     let mut fresh = embedding(1, rng);
     fresh.fingerprint = other_fingerprint();
     let given = [(item.memory.id, fresh.clone())];
-    let replaced = replace(context, entity, &given, read_at).await?;
-    Ok(replaced.map(|_| (item, fresh)))
+    replace(context, entity, &given, read_at).await?;
+    Ok((item, fresh))
 }
 
-/// `None` where the store does not support it.
 async fn replace(
     context: &CheckContext,
     entity: &EntityId,
     given: &[(MemoryId, Embedding)],
     read_at: Generation,
-) -> Result<Option<ReplaceVectorsOutcome>, CheckFailure> {
+) -> Result<ReplaceVectorsOutcome, CheckFailure> {
     let replacing = context.store().replace_vectors(entity, given, read_at);
-    match replacing.await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
-        outcome => outcome.at("replace_vectors").map(Some),
-    }
+    supported(replacing.await).at("replace_vectors")
 }
 
-/// `None` where the store does not support it.
 async fn counts(
     context: &CheckContext,
     entity: &EntityId,
     ids: &[MemoryId],
     fingerprint: &Fingerprint,
-) -> Result<Option<Vec<usize>>, CheckFailure> {
+) -> Result<Vec<usize>, CheckFailure> {
     let counts = context.store().vector_counts(entity, ids, fingerprint);
-    match counts.await {
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
-        counts => counts.at("vector_counts").map(Some),
-    }
+    supported(counts.await).at("vector_counts")
+}
+
+/// A check does not apply to a store that does not support the method: whether it supports
+/// others of them instead is a check of its own.
+fn supported<T>(result: MemoryResult<T>) -> Result<T, CheckFailure> {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::Unsupported => not_supported(),
+        _ => error.into(),
+    })
+}
+
+fn not_supported() -> CheckFailure {
+    let why = "the store does not replace vectors".to_owned();
+    CheckFailure::NotApplicable(why)
 }
 
 fn is_close(context: &CheckContext, item: &EmbeddedMemory, expected: &Embedding) -> bool {

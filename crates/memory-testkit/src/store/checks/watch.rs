@@ -1,7 +1,5 @@
 //! [`Store::watch`](memory_core::Store::watch), where a store has a channel.
 
-use std::time::Duration;
-
 use memory_core::{ChangeStream, EntityId, Generation, MemoryPatch, StoreEvent};
 
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
@@ -10,8 +8,6 @@ use crate::seeded_rng::SeededRng;
 use crate::store::CheckContext;
 use crate::timing::{drop_after, within};
 
-/// ChangeChannel comes sooner or later; this is later than any test machine.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// A channel may break once in a while, and not all the time.
 const MAX_LOSSES: usize = 3;
 /// More news than the checks and their neighbors make.
@@ -70,9 +66,9 @@ pub async fn ends_with_the_store(context: &CheckContext) -> CheckResult {
     let mut watch = listen(context).await?;
     context.store().close().await.at("close")?;
     for _ in 0..MAX_NEWS {
-        match next(watch.as_mut()).await? {
+        match next(context, watch.as_mut()).await? {
             StoreEvent::Closed => {
-                let after = next(watch.as_mut()).await?;
+                let after = next(context, watch.as_mut()).await?;
                 ensure_eq!(after, StoreEvent::Closed, "news after the end");
                 return Ok(());
             }
@@ -99,7 +95,7 @@ async fn wait_for_event(
     let mut wanted = context.generation(entity).await?;
     let mut losses = 0;
     for _ in 0..MAX_NEWS {
-        match next(watch).await? {
+        match next(context, watch).await? {
             StoreEvent::Changed {
                 entity: whose,
                 generation,
@@ -142,7 +138,10 @@ fn concerns(news: &StoreEvent, entity: &EntityId) -> bool {
     }
 }
 
-async fn next(watch: &mut dyn ChangeStream) -> Result<StoreEvent, CheckFailure> {
-    let news = within(TIMEOUT, watch.next()).await;
+async fn next(
+    context: &CheckContext,
+    watch: &mut dyn ChangeStream,
+) -> Result<StoreEvent, CheckFailure> {
+    let news = within(context.watch_timeout(), watch.next()).await;
     news.ok_or_else(|| CheckFailure::failed("no news came"))
 }
