@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-#[cfg(feature = "postgres")]
-use memory::Consistency;
 use memory::cache::SharedCache;
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
+#[cfg(feature = "postgres")]
+use memory::postgres::{Migrations, PgOptions, configure_postgres};
 use memory::sqlite::{ConversionProgress, SqliteOptions, SqliteStore};
 use memory::store::{BackupOptions, Store};
-use memory::{ErrorKind, MemoryError, MemoryResult, MemorySystem, Settings};
+use memory::{ErrorKind, MemoryConfig, MemoryError, MemoryResult, MemorySystem, Settings};
 
 use crate::exit::Failure;
 use crate::null_embedder::NullEmbedder;
@@ -178,7 +178,7 @@ impl Database {
         if access != Access::Serve {
             config.warm_entities = 0;
         }
-        let mut builder = MemorySystem::builder().config(config);
+        let mut builder = MemorySystem::builder();
         if let Some(cache) = shared_cache {
             builder = builder
                 .shared_cache(cache)
@@ -213,11 +213,11 @@ impl Database {
                 }
             }
         };
-        let builder = match self.is_shared() {
-            true => builder.store(self.open_server(access, embedder).await?),
-            false => builder.store(self.open_file(access).await?),
+        let (store, config) = match self.is_shared() {
+            true => self.open_server(access, &embedder, config).await?,
+            false => (self.open_file(access).await?, config),
         };
-        let system = builder.build().await?;
+        let system = builder.store(store).config(config).build().await?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.push(system.clone());
         Ok(system)
@@ -279,15 +279,31 @@ impl Database {
         Ok(())
     }
 
-    /// Opens a database on a server. A recall writes access counts, so it does not
-    /// open read-only, and still migrates nothing.
+    /// Opens a database on a server. Returns the store with the configuration that the
+    /// engine is to have.
     #[cfg(feature = "postgres")]
     async fn open_server(
         &self,
         access: Access,
-        embedder: EmbedderChoice,
-    ) -> MemoryResult<Arc<dyn Store>> {
-        use memory::postgres::{Migrations, PgOptions};
+        embedder: &EmbedderChoice,
+        config: MemoryConfig,
+    ) -> MemoryResult<(Arc<dyn Store>, MemoryConfig)> {
+        let (options, config) = self.server_options(access, embedder, config);
+        let store = options.connect(self.url()).await;
+        let store = store.map_err(add_server_hint)?;
+        self.is_standby.store(store.is_standby(), Ordering::Relaxed);
+        Ok((Arc::new(store), config))
+    }
+
+    /// The options of a database on a server, and the configuration of the engine. A recall
+    /// writes access counts, so it does not open read-only, and still migrates nothing.
+    #[cfg(feature = "postgres")]
+    fn server_options(
+        &self,
+        access: Access,
+        embedder: &EmbedderChoice,
+        config: MemoryConfig,
+    ) -> (PgOptions, MemoryConfig) {
         let options = match (access, embedder) {
             (Access::Serve | Access::Create, _) => PgOptions::new(),
             (Access::Write, _) => PgOptions::new().create_if_missing(false),
@@ -296,20 +312,9 @@ impl Database {
             }
             (Access::Read, _) => PgOptions::new().read_only(),
         };
-        // As the facade does: processes with a bounded consistency hear of writes.
-        let config = self.settings.config();
-        let options = options
-            .language(config.language)
-            .ann_target_recall(self.settings.ann_target_recall());
-        let options = match config.consistency {
-            Some(Consistency::Bounded(_)) => options.notify_changes(true),
-            _ => options,
-        };
-        let options = options.replicas(self.settings.db_replicas());
-        let store = options.connect(self.url()).await;
-        let store = store.map_err(add_server_hint)?;
-        self.is_standby.store(store.is_standby(), Ordering::Relaxed);
-        Ok(Arc::new(store))
+        let replicas = self.settings.db_replicas();
+        let recall = self.settings.ann_target_recall();
+        configure_postgres(options, config, replicas, recall)
     }
 
     /// Without the feature there is no store for a server.
@@ -318,8 +323,9 @@ impl Database {
     async fn open_server(
         &self,
         _access: Access,
-        _embedder: EmbedderChoice,
-    ) -> MemoryResult<Arc<dyn Store>> {
+        _embedder: &EmbedderChoice,
+        _config: MemoryConfig,
+    ) -> MemoryResult<(Arc<dyn Store>, MemoryConfig)> {
         Err(no_postgres())
     }
 
@@ -472,6 +478,56 @@ mod tests {
             "PostgreSQL://host/db",
         ] {
             assert_eq!(file(url), None, "{url}");
+        }
+    }
+
+    /// As the facade opens the same settings, but for the access.
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_server_is_opened_as_the_facade_opens_it() {
+        use std::time::Duration;
+
+        use memory::Consistency;
+
+        let variables = [
+            ("MEMORY_DB", "postgres://app@db.example/memories"),
+            (
+                "MEMORY_DB_REPLICAS",
+                "postgres://app@replica.example/memories",
+            ),
+            ("MEMORY_CONSISTENCY", "bounded 2 s"),
+            ("MEMORY_LANGUAGE", "de"),
+            ("MEMORY_ANN_TARGET_RECALL", "0.9"),
+        ];
+        let settings = Settings::builder().variables(variables).build().unwrap();
+        let config = settings.config().clone();
+        let (wanted, _) = configure_postgres(
+            PgOptions::new(),
+            config.clone(),
+            settings.db_replicas(),
+            settings.ann_target_recall(),
+        );
+        let database = Database::new(settings);
+        for (access, embedder, change) in [
+            (
+                Access::Serve,
+                EmbedderChoice::Default,
+                (|options| options) as fn(PgOptions) -> PgOptions,
+            ),
+            (Access::Create, EmbedderChoice::Null, |options| options),
+            (Access::Write, EmbedderChoice::Null, |options| {
+                options.create_if_missing(false)
+            }),
+            (Access::Read, EmbedderChoice::Default, |options| {
+                options.migrations(Migrations::Check)
+            }),
+            (Access::Read, EmbedderChoice::Null, PgOptions::read_only),
+        ] {
+            let (options, config) = database.server_options(access, &embedder, config.clone());
+            let wanted = change(wanted.clone());
+            assert_eq!(format!("{options:?}"), format!("{wanted:?}"), "{access:?}");
+            let half = Consistency::Bounded(Duration::from_secs(1));
+            assert_eq!(config.consistency, Some(half), "{access:?}");
         }
     }
 }

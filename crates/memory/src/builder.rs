@@ -328,7 +328,7 @@ impl MemorySystemBuilder {
     /// or both are set in code; [`MemoryError::InvalidSetting`] for a setting that is
     /// refused; errors of opening the parts.
     pub async fn build(self) -> MemoryResult<MemorySystem> {
-        let (mut config, settings) = match self.config {
+        let (config, settings) = match self.config {
             Some(_) if !self.settings.is_empty() => {
                 return Err(MemoryError::configuration(
                     "`config` sets every value, so a preset, a settings file, the environment \
@@ -437,12 +437,12 @@ impl MemorySystemBuilder {
                 engine = engine.previous_embedder(previous);
             }
         }
-        let store = match self.store {
-            Some(store) => store,
+        let (store, config) = match self.store {
+            Some(store) => (store, config),
             None => {
                 let recall = self.ann_target_recall;
                 let recall = recall.unwrap_or(settings.ann_target_recall());
-                defaults::store(url, &replicas, recall, &mut config).await?
+                defaults::store(url, &replicas, recall, config).await?
             }
         };
         if let Some(cache) = shared_cache {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-#[cfg(any(feature = "postgres", doc))]
+#[cfg(feature = "postgres")]
 use memory_core::Consistency;
 use memory_core::{Embedder, MemoryConfig, MemoryError, MemoryResult, SharedCache, Store};
 
@@ -19,9 +19,8 @@ const SCHEMES: &[&str] = &[
 ];
 
 /// Opens the store of a URL's scheme, with the replicas of its server, the target recall of
-/// its indexes and the language of the configuration. With [`Consistency::Bounded`], PostgreSQL also notifies other
-/// processes of writes, so that their reads are seldom stale; if there are replicas, the
-/// bound is divided between them and what is cached.
+/// its indexes and the language of the configuration. Returns it with the configuration that
+/// the engine is to have.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
     expect(clippy::unused_async, reason = "no store to open")
@@ -34,8 +33,8 @@ pub(crate) async fn store(
     url: &str,
     replicas: &[String],
     ann_target_recall: f64,
-    config: &mut MemoryConfig,
-) -> MemoryResult<Arc<dyn Store>> {
+    config: MemoryConfig,
+) -> MemoryResult<(Arc<dyn Store>, MemoryConfig)> {
     let scheme = split_scheme(url).map_or("", |(scheme, _)| scheme);
     // As in every URL, upper and lower case are the same.
     match scheme.to_ascii_lowercase().as_str() {
@@ -46,34 +45,68 @@ pub(crate) async fn store(
         "sqlite" => {
             let options = memory_sqlite::SqliteOptions::from_url(url)?;
             let options = options.language(config.language);
-            Ok(Arc::new(
-                memory_sqlite::SqliteStore::open_with(options).await?,
-            ))
+            let store = memory_sqlite::SqliteStore::open_with(options).await?;
+            Ok((Arc::new(store), config))
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let mut options = pg_options(config).ann_target_recall(ann_target_recall);
-            if let Some(Consistency::Bounded(bound)) = &mut config.consistency
-                && !replicas.is_empty()
-            {
-                let staleness = *bound / 2;
-                options = options.replica_staleness(staleness);
-                *bound -= staleness;
-            }
-            let options = options.replicas(replicas);
-            Ok(Arc::new(options.connect(url).await?))
+            let options = memory_pg::PgOptions::new();
+            let (options, config) =
+                configure_postgres(options, config, replicas, ann_target_recall);
+            Ok((Arc::new(options.connect(url).await?), config))
         }
         name => Err(MemoryError::configuration(unsupported(name))),
     }
 }
 
-/// What a store on PostgreSQL has to know of the configuration, however it is connected.
+/// Applies a configuration to the options of a store on PostgreSQL, as
+/// [`MemorySystem::open`](crate::MemorySystem::open) does, for programs that open the store
+/// themselves. Returns the options, and the configuration for
+/// [`MemorySystemBuilder::config`](crate::MemorySystemBuilder::config).
+///
+/// The store has the language of the configuration. With [`Consistency::Bounded`] it also
+/// notifies other processes of writes, so that their reads are seldom stale; if there are
+/// replicas, the bound is divided between them and what is cached, so that the returned
+/// configuration has a shorter one.
+///
+/// ```no_run
+/// # async fn open() -> memory::MemoryResult<()> {
+/// use memory::MemorySystem;
+/// use memory::postgres::{PgOptions, configure_postgres};
+///
+/// let settings = memory::Settings::builder().environment().build()?;
+/// let (options, config) = configure_postgres(
+///     PgOptions::new().max_connections(32),
+///     settings.config().clone(),
+///     settings.db_replicas(),
+///     settings.ann_target_recall(),
+/// );
+/// let store = options.connect("postgres://app@localhost/memories").await?;
+/// let memory = MemorySystem::builder().store(store).config(config).build().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[cfg(feature = "postgres")]
-pub(crate) fn pg_options(config: &MemoryConfig) -> memory_pg::PgOptions {
-    let is_bounded = matches!(config.consistency, Some(Consistency::Bounded(_)));
-    memory_pg::PgOptions::new()
+#[must_use]
+pub fn configure_postgres(
+    options: memory_pg::PgOptions,
+    mut config: MemoryConfig,
+    replicas: &[String],
+    ann_target_recall: f64,
+) -> (memory_pg::PgOptions, MemoryConfig) {
+    let mut options = options
         .language(config.language)
-        .notify_changes(is_bounded)
+        .ann_target_recall(ann_target_recall)
+        .replicas(replicas);
+    if let Some(Consistency::Bounded(bound)) = &mut config.consistency {
+        options = options.notify_changes(true);
+        if !replicas.is_empty() {
+            let staleness = *bound / 2;
+            options = options.replica_staleness(staleness);
+            *bound -= staleness;
+        }
+    }
+    (options, config)
 }
 
 /// The message for a URL that no store opens. The URL itself stays out of it: it
@@ -134,4 +167,56 @@ pub(crate) async fn default_embedder() -> MemoryResult<Arc<dyn Embedder>> {
     Err(MemoryError::configuration(
         "no embedder was set, and this build has none (feature `onnx` is off); set one with `builder().embedder(…)`",
     ))
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use std::time::Duration;
+
+    use memory_core::Language;
+    use memory_pg::PgOptions;
+
+    use super::*;
+
+    /// The options, as text, and the consistency that the engine is to have.
+    fn configured(
+        consistency: Option<Consistency>,
+        replicas: &[String],
+    ) -> (String, Option<Consistency>) {
+        let config = MemoryConfig {
+            consistency,
+            language: Some(Language::German),
+            ..MemoryConfig::default()
+        };
+        let (options, config) = configure_postgres(PgOptions::new(), config, replicas, 0.9);
+        (format!("{options:?}"), config.consistency)
+    }
+
+    #[test]
+    fn a_bound_is_divided_between_replicas_and_caches() {
+        let bounded = |millis| Some(Consistency::Bounded(Duration::from_millis(millis)));
+        let replicas = ["postgres://app@replica.example/memories".to_owned()];
+        let options = PgOptions::new()
+            .language(Some(Language::German))
+            .ann_target_recall(0.9);
+        let replicated = options.clone().replicas(&replicas);
+        let notifying = options.clone().notify_changes(true);
+        let both = replicated.clone().notify_changes(true);
+        let both = both.replica_staleness(Duration::from_secs(1));
+        for (consistency, replicas, wanted, remaining) in [
+            (bounded(2_000), &replicas[..], both, bounded(1_000)),
+            (bounded(2_000), &[], notifying, bounded(2_000)),
+            (None, &replicas, replicated.clone(), None),
+            (
+                Some(Consistency::Checked),
+                &replicas,
+                replicated,
+                Some(Consistency::Checked),
+            ),
+            (None, &[], options, None),
+        ] {
+            let found = configured(consistency, replicas);
+            assert_eq!(found, (format!("{wanted:?}"), remaining));
+        }
+    }
 }

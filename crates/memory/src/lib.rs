@@ -132,6 +132,7 @@ pub mod sqlite {
 /// The store on PostgreSQL with pgvector.
 #[cfg(feature = "postgres")]
 pub mod postgres {
+    pub use crate::defaults::configure_postgres;
     pub use memory_pg::{
         AnnIndex, Migrations, PgOptions, PgPool, PgStore, Pooler, Precision, ServerError,
     };

@@ -14,7 +14,7 @@ use memory_metrics::{Operation, observe};
 
 use crate::builder::MemorySystemBuilder;
 #[cfg(feature = "postgres")]
-use crate::defaults;
+use crate::defaults::configure_postgres;
 
 /// The memory system. Cloning is cheap and shares everything; all methods may
 /// be called from many tasks at once.
@@ -94,7 +94,10 @@ impl MemorySystem {
     ) -> MemoryResult<Self> {
         // Before the database is touched: opening the store migrates its schema.
         config.validate()?;
-        let store = defaults::pg_options(&config).with_pool(pool).await?;
+        let options = memory_pg::PgOptions::new();
+        let recall = memory_core::DEFAULT_ANN_TARGET_RECALL;
+        let (options, config) = configure_postgres(options, config, &[], recall);
+        let store = options.with_pool(pool).await?;
         Self::builder().store(store).config(config).build().await
     }
 
