@@ -366,26 +366,14 @@ impl Database {
         Ok(options.language(self.settings.config().language))
     }
 
-    /// The database's file; `None` for a database in memory or on a server.
+    /// The database's file; `None` for a database in memory or on a server, and for a URL that
+    /// the store refuses.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         if self.is_shared() {
             return None;
         }
-        let path = match self.url().split_once(':') {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sqlite") => {
-                let rest = rest.strip_prefix("//").unwrap_or(rest);
-                let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-                if parameters
-                    .split('&')
-                    .any(|parameter| parameter == "mode=memory")
-                {
-                    return None;
-                }
-                decode_percent(path)?
-            }
-            _ => self.url().to_owned(),
-        };
-        (path != ":memory:" && !path.is_empty()).then(|| path.into())
+        let options = SqliteOptions::from_url(self.url()).ok()?;
+        options.path().map(Path::to_owned)
     }
 
     /// The database's file, if `path` leads to it or to a file that SQLite keeps
@@ -431,53 +419,27 @@ fn no_postgres() -> MemoryError {
     )
 }
 
-/// Replaces each `%` and two hexadecimal digits by the byte they encode; `None`
-/// for a path that the store refuses as malformed.
-fn decode_percent(path: &str) -> Option<String> {
-    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
-    while let Some((&first, tail)) = rest.split_first() {
-        rest = tail;
-        if first == b'%' {
-            let (digits, tail) = tail.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = tail;
-        } else {
-            bytes.push(first);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn file_matches_what_the_store_opens() {
+    fn only_a_url_of_a_file_has_a_file() {
         let file = |url: &str| {
             let settings = Settings::builder().db(url).build().unwrap();
             Database::new(settings).file()
         };
         for (url, path) in [
-            ("sqlite://memory.db", "memory.db"),
-            ("sqlite:memory.db", "memory.db"),
-            ("sqlite:///data/a%20b.db?mode=ro", "/data/a b.db"),
-            ("SQLite://memory.db", "memory.db"),
-            ("plain.db", "plain.db"),
-            ("postgres.db", "postgres.db"),
-            ("postgresql", "postgresql"),
+            ("sqlite:///data/a%20b.db?mode=ro", Some("/data/a b.db")),
+            ("postgres.db", Some("postgres.db")),
+            ("postgresql", Some("postgresql")),
+            (":memory:", None),
+            ("sqlite://%2", None),
+            ("sqlite://a.db?mode=fast", None),
+            ("postgres://host/db", None),
+            ("PostgreSQL://host/db", None),
         ] {
-            assert_eq!(file(url), Some(PathBuf::from(path)), "{url}");
-        }
-        for url in [
-            "sqlite::memory:",
-            "sqlite://x?mode=memory",
-            ":memory:",
-            "sqlite://%2",
-            "postgres://host/db",
-            "PostgreSQL://host/db",
-        ] {
-            assert_eq!(file(url), None, "{url}");
+            assert_eq!(file(url), path.map(PathBuf::from), "{url}");
         }
     }
 

@@ -117,6 +117,15 @@ impl SqliteOptions {
         Ok(options)
     }
 
+    /// The database's file; `None` for a database in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.location {
+            Location::File(path) => Some(path),
+            Location::Memory => None,
+        }
+    }
+
     fn at(location: Location) -> Self {
         let cores = std::thread::available_parallelism()
             .ok()
@@ -298,6 +307,19 @@ mod tests {
             SqliteOptions::new("a.db").create_if_missing(false).access,
             Access::Write
         );
+    }
+
+    #[test]
+    fn path_is_the_decoded_file_of_a_url() {
+        for (url, path) in [
+            ("agent.db", Some("agent.db")),
+            ("SQLite:///data/a%20b.db?mode=ro", Some("/data/a b.db")),
+            (":memory:", None),
+            ("sqlite://agent.db?mode=memory", None),
+        ] {
+            let options = SqliteOptions::from_url(url).unwrap();
+            assert_eq!(options.path(), path.map(Path::new), "{url}");
+        }
     }
 
     #[test]
