@@ -7,15 +7,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    Clock, EmbeddedMemory, EntityId, EntityStats, Fingerprint, InsertOptions, InsertOutcome,
-    LimitPolicy, Memory, MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
+    Clock, EmbeddedMemory, EntityId, EntityStats, InsertOptions, InsertOutcome, LimitPolicy,
+    Memory, MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
 };
 
 use crate::consolidation::{
     BottomK, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates, jittered_backoff,
 };
 use crate::snapshot::Delta;
-use crate::store_scan::{archived_under, for_each_live};
+use crate::store_scan::{archived_under, changes_without_vectors, for_each_live};
 use crate::tiers::CommittedWrite;
 use crate::writer::{Committed, Writer};
 
@@ -173,10 +173,8 @@ impl Inserter {
         let Some(kept) = kept.filter(|kept| kept.is_recent(now)) else {
             return Ok(None);
         };
-        let no_vectors = Fingerprint::from("");
-        let since = kept.generation;
-        let changes = self.store.changes_since(entity, since, &no_vectors).await?;
-        Ok(kept.apply(&changes))
+        let changes = changes_without_vectors(&*self.store, entity, kept.generation);
+        Ok(kept.apply(&changes.await?))
     }
 
     /// Which of the candidates have the lowest importance now: accesses may have raised it.

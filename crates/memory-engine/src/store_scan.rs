@@ -1,9 +1,10 @@
-//! Reading memories past the tiers: one by id, many page by page, and up and
-//! down the levels of summaries.
+//! Reading memories past the tiers: one by id, many page by page, what changed, and up
+//! and down the levels of summaries.
 
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    EntityId, ListRequest, ListScope, Memory, MemoryError, MemoryId, MemoryResult, Store,
+    ChangeSet, EntityId, Fingerprint, Generation, ListRequest, ListScope, Memory, MemoryError,
+    MemoryId, MemoryResult, Store,
 };
 
 /// Passes every live memory of an entity to `each`, newest first, with a page
@@ -79,6 +80,17 @@ pub(crate) async fn summaries_above(
         above.push(summary);
     }
     Ok(above)
+}
+
+/// What changed, without vectors.
+pub(crate) async fn changes_without_vectors(
+    store: &dyn Store,
+    entity: &EntityId,
+    since: Generation,
+) -> MemoryResult<ChangeSet> {
+    // No vector has an empty fingerprint.
+    let none = Fingerprint::from("");
+    store.changes_since(entity, since, &none).await
 }
 
 pub(crate) fn not_found(entity: &EntityId, id: &MemoryId) -> MemoryError {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
 use memory_core::{
-    ChangeSet, EmbeddedMemory, EntityId, ErrorKind, Fingerprint, Generation, InvalidInput,
-    ListRequest, ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
+    EmbeddedMemory, EntityId, ErrorKind, Generation, InvalidInput, ListRequest, ListScope,
+    MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
 use crate::blocking::run_blocking;
@@ -18,7 +18,7 @@ use crate::consolidation::{
 };
 use crate::engine::{Engine, EngineInner};
 use crate::snapshot::Delta;
-use crate::store_scan::stored_memory;
+use crate::store_scan::{changes_without_vectors, stored_memory};
 use crate::tiers::CommittedWrite;
 
 /// How often an entity is read again where its memories changed meanwhile.
@@ -105,7 +105,8 @@ impl Engine {
                 None => return self.consolidate_all(entity).await.map(Some),
             },
         };
-        let written = inner.changes_without_vectors(entity, since).await?.written;
+        let changes = changes_without_vectors(&*inner.store, entity, since);
+        let written = changes.await?.written;
         // Dropped there as well: after an import these are very many.
         let count_new = move || {
             let new = written.iter().filter(|item| !is_summary(&item.memory));
@@ -162,8 +163,7 @@ impl EngineInner {
                 .changes_since(entity, Generation::ZERO, fingerprint)
                 .await?
         } else {
-            self.changes_without_vectors(entity, Generation::ZERO)
-                .await?
+            changes_without_vectors(&*self.store, entity, Generation::ZERO).await?
         };
         let (generation, written, request) = (changes.generation, changes.written, request.clone());
         let group = move || {
@@ -354,16 +354,6 @@ impl EngineInner {
                 _ => return Ok(None),
             }
         }
-    }
-
-    /// What changed, without vectors: none has an empty fingerprint.
-    async fn changes_without_vectors(
-        &self,
-        entity: &EntityId,
-        since: Generation,
-    ) -> MemoryResult<ChangeSet> {
-        let none = Fingerprint::from("");
-        self.store.changes_since(entity, since, &none).await
     }
 }
 
