@@ -244,11 +244,9 @@ pub(crate) async fn with_sources(
 
 fn committed_inserts(batch: &[EmbeddedMemory], outcome: &InsertOutcome) -> Vec<CommittedWrite> {
     let generations = outcome.generations.iter();
-    let writes = generations.map(|(entity, generation)| CommittedWrite {
-        entity: entity.clone(),
-        generation: *generation,
-        delta: Arc::new(Delta::from_insert(batch, entity, outcome)),
-        began: None,
+    let writes = generations.map(|(entity, generation)| {
+        let delta = Delta::from_insert(batch, entity, outcome);
+        CommittedWrite::new(entity.clone(), *generation, delta)
     });
     writes.collect()
 }

@@ -46,16 +46,8 @@ impl Engine {
             let update = store.update(&owner, &id, &patch, embedding.as_ref());
             let outcome = update.await?;
             let altered = Arc::new(outcome.memory);
-            let write = CommittedWrite {
-                entity: owner,
-                generation: outcome.generation,
-                delta: Arc::new(Delta::from_update(
-                    Arc::clone(&altered),
-                    embedding,
-                    outcome.changed,
-                )),
-                began: Some(began),
-            };
+            let delta = Delta::from_update(Arc::clone(&altered), embedding, outcome.changed);
+            let write = CommittedWrite::new(owner, outcome.generation, delta).began(began);
             Ok((altered, vec![write]))
         };
         let targets = vec![(entity.clone(), vec![id])];

@@ -267,12 +267,7 @@ impl EngineInner {
         let (store, owner) = (Arc::clone(&self.store), entity.clone());
         let write = async move {
             let outcome = store.consolidate(&owner, &groups, read_at).await?;
-            let write = CommittedWrite {
-                entity: owner,
-                generation: outcome.generation,
-                delta: Arc::new(Delta::unknown(ids)),
-                began: None,
-            };
+            let write = CommittedWrite::new(owner, outcome.generation, Delta::unknown(ids));
             Ok(((), vec![write]))
         };
         let committed = self.writer.commit(targets, Vec::new(), write).await?;

@@ -59,12 +59,8 @@ impl EngineInner {
         let (store, owner) = (Arc::clone(&self.store), entity.clone());
         let write = async move {
             let outcome = store.delete(&owner, &ids).await?;
-            let write = CommittedWrite {
-                entity: owner,
-                generation: outcome.generation,
-                delta: Arc::new(Delta::from_removal(&ids, &outcome)),
-                began: None,
-            };
+            let delta = Delta::from_removal(&ids, &outcome);
+            let write = CommittedWrite::new(owner, outcome.generation, delta);
             Ok((outcome, vec![write]))
         };
         let committed = self.writer.commit(targets, texts, write).await?;

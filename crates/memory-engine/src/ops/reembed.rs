@@ -422,12 +422,8 @@ impl EngineInner {
             let stale: Vec<String> = changed.map(|memory| memory.content).collect();
             let cleanup = (!stale.is_empty())
                 .then(|| tokio::spawn(async move { embedder.remove_cached(&stale).await }));
-            let write = CommittedWrite {
-                entity: owner,
-                generation: outcome.generation,
-                delta: Arc::new(Delta::unknown(outcome.replaced.clone())),
-                began: None,
-            };
+            let delta = Delta::unknown(outcome.replaced.clone());
+            let write = CommittedWrite::new(owner, outcome.generation, delta);
             Ok(((outcome, cleanup), vec![write]))
         };
         let committed = self.writer.commit(targets, Vec::new(), write).await?;

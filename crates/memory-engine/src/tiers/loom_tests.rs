@@ -119,12 +119,7 @@ impl World {
         let began = ReadInstant::now(&self.clock);
         let generation = self.commit();
         let delta = Delta::from_update(self.memory_at(generation), None, true);
-        let write = CommittedWrite {
-            entity: self.entity().clone(),
-            generation,
-            delta: Arc::new(delta),
-            began: Some(began),
-        };
+        let write = CommittedWrite::new(self.entity().clone(), generation, delta).began(began);
         // One memory: the update is prepared without a blocking thread.
         let applied = self.tiers.apply_write(&write).now_or_never();
         applied.unwrap();

@@ -54,6 +54,23 @@ pub(crate) struct CommittedWrite {
     pub(crate) began: Option<ReadInstant>,
 }
 
+impl CommittedWrite {
+    pub(crate) fn new(entity: EntityId, generation: Generation, delta: Delta) -> Self {
+        Self {
+            entity,
+            generation,
+            delta: Arc::new(delta),
+            began: None,
+        }
+    }
+
+    /// Sets when the write began.
+    pub(crate) fn began(mut self, began: ReadInstant) -> Self {
+        self.began = Some(began);
+        self
+    }
+}
+
 /// Entities that the admission filter remembers for each that the entity tier
 /// holds.
 const ADMISSION_FACTOR: u64 = 4;
