@@ -26,7 +26,33 @@ pub(crate) struct Writer {
 /// removed are dropped in the background.
 pub(crate) struct Committed<T> {
     outcome: T,
-    cleanup: Option<JoinHandle<()>>,
+    cleanup: VectorCleanup,
+}
+
+/// Drops the cached vectors of texts that no memory has any more, in the background.
+pub(crate) struct VectorCleanup(Option<JoinHandle<()>>);
+
+impl VectorCleanup {
+    /// Starts nothing where there are no texts.
+    pub(crate) fn start(embedders: Vec<ContentEmbedder>, texts: Vec<String>) -> Self {
+        let cleanup = (!texts.is_empty()).then(|| {
+            tokio::spawn(async move {
+                for embedder in &embedders {
+                    embedder.remove_cached(&texts).await;
+                }
+            })
+        });
+        Self(cleanup)
+    }
+
+    /// Waits until no vector of the texts is cached. It takes the embedder's tokenizer, so
+    /// no lock may be held.
+    pub(crate) async fn finish(self) {
+        if let Some(cleanup) = self.0 {
+            // It ends early only with the runtime, and the tiers with it.
+            cleanup.await.ok();
+        }
+    }
 }
 
 impl<T> Committed<T> {
@@ -34,13 +60,9 @@ impl<T> Committed<T> {
         &self.outcome
     }
 
-    /// Waits until no vector of a removed text is cached. It takes the
-    /// embedder's tokenizer, so no lock may be held.
+    /// Waits until no vector of a removed text is cached; see [`VectorCleanup::finish`].
     pub(crate) async fn finish(self) -> T {
-        if let Some(cleanup) = self.cleanup {
-            // It ends early only with the runtime, and the tiers with it.
-            cleanup.await.ok();
-        }
+        self.cleanup.finish().await;
         self.outcome
     }
 }
@@ -78,13 +100,7 @@ impl Writer {
             }
             drop(guard);
             // Also after an unknown outcome, as the write may have succeeded.
-            let cleanup = (!removed_texts.is_empty()).then(|| {
-                tokio::spawn(async move {
-                    for embedder in &embedders {
-                        embedder.remove_cached(&removed_texts).await;
-                    }
-                })
-            });
+            let cleanup = VectorCleanup::start(embedders, removed_texts);
             result.map(|(outcome, _)| Committed { outcome, cleanup })
         };
         let task = tokio::spawn(write_and_apply.in_current_span());

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::engine::{Engine, EngineInner};
 use crate::snapshot::Delta;
 use crate::tiers::CommittedWrite;
+use crate::writer::VectorCleanup;
 
 /// Memories read, embedded and written at once.
 const PAGE: usize = 200;
@@ -420,18 +421,14 @@ impl EngineInner {
                 .into_iter()
                 .filter(|memory| !replaced.contains(&memory.id));
             let stale: Vec<String> = changed.map(|memory| memory.content).collect();
-            let cleanup = (!stale.is_empty())
-                .then(|| tokio::spawn(async move { embedder.remove_cached(&stale).await }));
+            let cleanup = VectorCleanup::start(vec![embedder], stale);
             let delta = Delta::unknown(outcome.replaced.clone());
             let write = CommittedWrite::new(owner, outcome.generation, delta);
             Ok(((outcome, cleanup), vec![write]))
         };
         let committed = self.writer.commit(targets, Vec::new(), write).await?;
         let (outcome, cleanup) = committed.finish().await;
-        if let Some(cleanup) = cleanup {
-            // It ends early only with the runtime, and the tiers with it.
-            cleanup.await.ok();
-        }
+        cleanup.finish().await;
         Ok(outcome)
     }
 }
