@@ -17,6 +17,7 @@ use crate::insert::Inserter;
 use crate::metrics::{EngineMetrics, RecallCounters};
 use crate::reader::Reader;
 use crate::second_stage::SecondStage;
+use crate::snapshot::SnapshotLoader;
 use crate::tiers::Tiers;
 use crate::tiers::shared::{DEFAULT_SHARED_CACHE_BUDGET, SharedTier, SharedVectors};
 use crate::warming::Warming;
@@ -233,14 +234,15 @@ impl EngineInner {
         let (tiers, clock, config) = (Arc::new(tiers), builder.clock, builder.config);
         let consistency = config.effective_consistency(store.capabilities().writers);
         let listener = ChangeListener::start(consistency, &store, &tiers);
+        let snapshot_loader =
+            SnapshotLoader::new(Arc::clone(&store), Arc::clone(&embedder), config.language);
         let reader = Reader::new(
             Arc::clone(&store),
-            Arc::clone(&embedder),
+            snapshot_loader,
             Arc::clone(&clock),
             Arc::clone(&tiers),
             listener.state(),
             consistency,
-            config.language,
         );
         let embedder = ContentEmbedder::new(embedder, Arc::clone(&tiers));
         let previous_embedder = builder

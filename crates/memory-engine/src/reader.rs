@@ -6,14 +6,13 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Clock, Consistency, Embedder, EntityId, Generation, Language, Memory, MemoryError, MemoryId,
-    MemoryResult, Store,
+    Clock, Consistency, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryResult, Store,
 };
 use tracing::{Instrument, debug_span};
 
 use crate::background_loads::BackgroundLoads;
 use crate::change_listener::ListenerState;
-use crate::snapshot::PageWriter;
+use crate::snapshot::SnapshotLoader;
 use crate::tiers::{
     CachedMemory, Freshness, LoadedMemories, ReadInstant, Tiers, UnchangedSince, Verified,
 };
@@ -23,15 +22,12 @@ use crate::tiers::{
 #[derive(Clone)]
 pub(crate) struct Reader {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) snapshot_loader: SnapshotLoader,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) listener: ListenerState,
-    pub(crate) page_writer: PageWriter,
     pub(crate) background_loads: Arc<BackgroundLoads>,
     consistency: Consistency,
-    /// See `MemoryConfig::language`.
-    pub(crate) language: Option<Language>,
     unchanged_since: Arc<UnchangedSince>,
     /// Memories read from the store by their id alone.
     loaded_memories: Arc<AtomicU64>,
@@ -40,23 +36,20 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        embedder: Arc<dyn Embedder>,
+        snapshot_loader: SnapshotLoader,
         clock: Arc<dyn Clock>,
         tiers: Arc<Tiers>,
         listener: ListenerState,
         consistency: Consistency,
-        language: Option<Language>,
     ) -> Self {
         Self {
             store,
-            embedder,
+            snapshot_loader,
             clock,
             tiers,
             listener,
-            page_writer: PageWriter::default(),
             background_loads: Arc::default(),
             consistency,
-            language,
             unchanged_since: Arc::default(),
             loaded_memories: Arc::default(),
         }

@@ -10,7 +10,7 @@ use tracing::{Instrument, debug_span};
 
 use crate::history::EarlierState;
 use crate::reader::Reader;
-use crate::snapshot::{self, EntitySnapshot};
+use crate::snapshot::EntitySnapshot;
 use crate::tiers::{
     CachedSnapshot, EntityTier, Freshness, LoadToken, LoadedSnapshot, ReadInstant, SharedLoad,
 };
@@ -124,7 +124,7 @@ impl Reader {
 
     /// How to load an entity of so many memories.
     async fn load_by_cost(&self, entity: &EntityId, memories: u64) -> Load {
-        let dimensions = self.embedder.profile().dimensions;
+        let dimensions = self.snapshot_loader.dimensions();
         if !self.tiers.entity.can_cache(entity, memories, dimensions) {
             return Load::None;
         }
@@ -145,8 +145,7 @@ impl Reader {
         if memories > MAX_AWAITED {
             return false;
         }
-        let profile = self.embedder.profile();
-        let paged = snapshot::paged(&self.store, profile, entity, self.language).await;
+        let paged = self.snapshot_loader.paged(entity).await;
         // The search that follows says what is wrong with a store that cannot be read.
         paged.is_ok_and(|paged| 0 < paged && memories <= paged + MAX_AWAITED_WITHOUT_PAGE)
     }
@@ -238,12 +237,9 @@ impl Reader {
                 let tiers = &reader.tiers;
                 tiers.entity.counters.record_load();
                 let began = ReadInstant::now(&*reader.clock);
-                let profile = reader.embedder.profile();
                 let base_memories = base.as_ref().map_or(0, |base| base.len());
                 let span = debug_span!("load", tier = "entity", base_memories);
-                let (writer, language) = (&reader.page_writer, reader.language);
-                let store = &reader.store;
-                let loading = snapshot::load(store, writer, profile, &owned, language, base);
+                let loading = reader.snapshot_loader.load(&owned, base);
                 let snapshot = loading.instrument(span).await?;
                 let cached = CachedSnapshot::new(snapshot, began);
                 let read_at = cached.snapshot.generation();

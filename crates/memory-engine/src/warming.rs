@@ -93,7 +93,7 @@ impl Reader {
     ) -> MemoryResult<usize> {
         let entities = self.store.recently_accessed_entities(max_entities).await?;
         let tier = &self.tiers.entity;
-        let dimensions = self.embedder.profile().dimensions;
+        let dimensions = self.snapshot_loader.dimensions();
         let min_bytes = EntityTier::min_bytes_per_memory(dimensions);
         let (mut loaded, mut loaded_memories, mut loaded_bytes) = (0, 1, min_bytes);
         for entity in entities {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use memory_core::{
-    ChangeSet, EmbeddedMemory, EmbedderProfile, EntityId, ErrorKind, Generation, Language,
+    ChangeSet, EmbeddedMemory, Embedder, EntityId, ErrorKind, Fingerprint, Generation, Language,
     MemoryError, MemoryResult, SnapshotPage, SnapshotPart, SnapshotState, Store,
 };
 use memory_metrics::label;
@@ -22,113 +22,132 @@ use super::page_writer::{PageWriter, UnwrittenPages};
 /// hundred thousand it takes seconds to a minute.
 const MAX_ON_BLOCKING_THREAD: usize = 1_000;
 
-/// Loads the changes since `base`, or everything if there is no base; a snapshot keeps
-/// the `language` that its first version was made with.
-///
-/// # Errors
-/// As [`Store::changes_since`].
-pub(crate) async fn load(
-    store: &Arc<dyn Store>,
-    page_writer: &PageWriter,
-    profile: &EmbedderProfile,
-    entity: &EntityId,
+/// Loads snapshots from a store, with the vectors of an embedder, and has the store keep the
+/// pages that a load makes.
+#[derive(Clone)]
+pub(crate) struct SnapshotLoader {
+    store: Arc<dyn Store>,
+    embedder: Arc<dyn Embedder>,
+    /// See `MemoryConfig::language`.
     language: Option<Language>,
-    base: Option<Arc<EntitySnapshot>>,
-) -> MemoryResult<Arc<EntitySnapshot>> {
-    let started = Instant::now();
-    let Some(base) = base else {
-        let snapshot = load_whole(store, page_writer, profile, entity, language).await?;
-        let snapshot = Arc::new(snapshot);
-        record_load(true, &snapshot, started);
-        return Ok(snapshot);
-    };
-    let since = base.generation();
-    let changes = store
-        .changes_since(entity, since, &profile.fingerprint)
-        .await?;
-    let is_full = changes.reset;
-    if !is_full {
-        record_lag(since, changes.generation);
-        if since == changes.generation {
-            return Ok(base);
+    page_writer: PageWriter,
+}
+
+impl SnapshotLoader {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        embedder: Arc<dyn Embedder>,
+        language: Option<Language>,
+    ) -> Self {
+        Self {
+            store,
+            embedder,
+            language,
+            page_writer: PageWriter::default(),
         }
     }
-    let snapshot = apply(base, changes).await.map(Arc::new)?;
-    record_load(is_full, &snapshot, started);
-    Ok(snapshot)
-}
 
-/// How many of an entity's memories the pages have that the store keeps, at most.
-///
-/// # Errors
-/// As [`SnapshotPages::count`](memory_core::SnapshotPages::count).
-pub(crate) async fn paged(
-    store: &Arc<dyn Store>,
-    profile: &EmbedderProfile,
-    entity: &EntityId,
-    language: Option<Language>,
-) -> MemoryResult<u64> {
-    let Some(pages) = store.snapshot_pages() else {
-        return Ok(0);
-    };
-    let format = page_format::format(language);
-    let count = pages.count(entity, &profile.fingerprint, format).await?;
-    Ok(count.saturating_mul(SnapshotPage::MAX_MEMORIES as u64))
-}
+    /// How many numbers the vectors of a snapshot have.
+    pub(crate) fn dimensions(&self) -> usize {
+        self.embedder.profile().dimensions
+    }
 
-/// Loads an entity's whole state, from the pages that the store keeps.
-async fn load_whole(
-    store: &Arc<dyn Store>,
-    page_writer: &PageWriter,
-    profile: &EmbedderProfile,
-    entity: &EntityId,
-    language: Option<Language>,
-) -> MemoryResult<EntitySnapshot> {
-    let fingerprint = &profile.fingerprint;
-    let empty = || EntitySnapshot::empty(entity.clone(), profile.dimensions, language);
-    if let Some(pages) = store.snapshot_pages() {
-        let format = page_format::format(language);
-        // The second attempt reads no page, and all are made again.
-        for read in [format, NO_FORMAT] {
-            let state = match pages.read(entity, fingerprint, read).await {
-                // If it is not the pages that are damaged, the next read says so.
-                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
-                state => state?,
-            };
-            if let Some((snapshot, new)) = make(empty(), state).await? {
-                let unwritten = UnwrittenPages {
-                    entity: entity.clone(),
-                    fingerprint: fingerprint.clone(),
-                    format,
-                    read_at: snapshot.generation(),
-                    pages: new,
-                };
-                page_writer.start(store, unwritten);
-                return Ok(snapshot);
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.embedder.profile().fingerprint
+    }
+
+    /// Loads the changes since `base`, or everything if there is no base; a snapshot keeps
+    /// the language that its first version was made with.
+    ///
+    /// # Errors
+    /// As [`Store::changes_since`].
+    pub(crate) async fn load(
+        &self,
+        entity: &EntityId,
+        base: Option<Arc<EntitySnapshot>>,
+    ) -> MemoryResult<Arc<EntitySnapshot>> {
+        let started = Instant::now();
+        let Some(base) = base else {
+            let snapshot = Arc::new(self.load_whole(entity).await?);
+            record_load(true, &snapshot, started);
+            return Ok(snapshot);
+        };
+        let since = base.generation();
+        let changes = self.store.changes_since(entity, since, self.fingerprint());
+        let changes = changes.await?;
+        let is_full = changes.reset;
+        if !is_full {
+            record_lag(since, changes.generation);
+            if since == changes.generation {
+                return Ok(base);
             }
         }
-        tracing::warn!("pages of a snapshot are damaged; its texts are analyzed again");
+        let snapshot = apply(base, changes).await.map(Arc::new)?;
+        record_load(is_full, &snapshot, started);
+        Ok(snapshot)
     }
-    let state = store.changes_since(entity, Generation::ZERO, fingerprint);
-    let ChangeSet {
-        generation,
-        written,
-        ..
-    } = state.await?;
-    let memories = SnapshotPart::Memories {
-        page: None,
-        memories: written,
-    };
-    let state = SnapshotState::new(generation, vec![memories]);
-    let made = make(empty(), state).await?;
-    let (snapshot, _) = made.ok_or_else(|| {
-        MemoryError::store(
-            ErrorKind::Other,
-            "load",
-            "memories are too large for a page",
-        )
-    })?;
-    Ok(snapshot)
+
+    /// How many of an entity's memories the pages have that the store keeps, at most.
+    ///
+    /// # Errors
+    /// As [`SnapshotPages::count`](memory_core::SnapshotPages::count).
+    pub(crate) async fn paged(&self, entity: &EntityId) -> MemoryResult<u64> {
+        let Some(pages) = self.store.snapshot_pages() else {
+            return Ok(0);
+        };
+        let format = page_format::format(self.language);
+        let count = pages.count(entity, self.fingerprint(), format).await?;
+        Ok(count.saturating_mul(SnapshotPage::MAX_MEMORIES as u64))
+    }
+
+    /// Loads an entity's whole state, from the pages that the store keeps.
+    async fn load_whole(&self, entity: &EntityId) -> MemoryResult<EntitySnapshot> {
+        let (store, fingerprint) = (&self.store, self.fingerprint());
+        let empty = || EntitySnapshot::empty(entity.clone(), self.dimensions(), self.language);
+        if let Some(pages) = store.snapshot_pages() {
+            let format = page_format::format(self.language);
+            // The second attempt reads no page, and all are made again.
+            for read in [format, NO_FORMAT] {
+                let state = match pages.read(entity, fingerprint, read).await {
+                    // If it is not the pages that are damaged, the next read says so.
+                    Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                    state => state?,
+                };
+                if let Some((snapshot, new)) = make(empty(), state).await? {
+                    let unwritten = UnwrittenPages {
+                        entity: entity.clone(),
+                        fingerprint: fingerprint.clone(),
+                        format,
+                        read_at: snapshot.generation(),
+                        pages: new,
+                    };
+                    self.page_writer.start(store, unwritten);
+                    return Ok(snapshot);
+                }
+            }
+            tracing::warn!("pages of a snapshot are damaged; its texts are analyzed again");
+        }
+        let state = store.changes_since(entity, Generation::ZERO, fingerprint);
+        let ChangeSet {
+            generation,
+            written,
+            ..
+        } = state.await?;
+        let memories = SnapshotPart::Memories {
+            page: None,
+            memories: written,
+        };
+        let state = SnapshotState::new(generation, vec![memories]);
+        let made = make(empty(), state).await?;
+        let (snapshot, _) = made.ok_or_else(|| {
+            MemoryError::store(
+                ErrorKind::Other,
+                "load",
+                "memories are too large for a page",
+            )
+        })?;
+        Ok(snapshot)
+    }
 }
 
 /// The snapshot of an entity's whole state, and the pages that the store would keep.

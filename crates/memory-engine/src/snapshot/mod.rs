@@ -58,9 +58,8 @@ use time_ranges::TimeRanges;
 use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
-pub(crate) use load::{load, paged};
+pub(crate) use load::SnapshotLoader;
 pub(crate) use mentions::mentions;
-pub(crate) use page_writer::PageWriter;
 
 /// All memories of one entity at one generation: a materialized view.
 ///

@@ -27,7 +27,7 @@ pub(super) struct UnwrittenPages {
 /// Writes the pages of one load at a time. Those of loads that end meanwhile are not
 /// kept; a later load makes them again.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PageWriter(PendingWork<()>);
+pub(super) struct PageWriter(PendingWork<()>);
 
 impl PageWriter {
     /// Writes pages in a task of its own, which ends early where the store is dropped.
