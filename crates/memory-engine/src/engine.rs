@@ -9,7 +9,7 @@ use memory_core::{
     Reranker, SharedCache, Store, SystemClock, VectorPrecision, limits,
 };
 
-use crate::access_recorder::AccessRecorder;
+use crate::accesses::AccessRecorder;
 use crate::change_listener::ChangeListener;
 use crate::consolidation::Watermarks;
 use crate::content_embedder::ContentEmbedder;

@@ -8,14 +8,15 @@ use chrono::{DateTime, Utc};
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
     Clock, EmbeddedMemory, EntityId, EntityStats, InsertOptions, InsertOutcome, LimitPolicy,
-    Memory, MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
+    MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
 };
 
-use crate::consolidation::{
-    BottomK, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates, jittered_backoff,
+use crate::backoff::jittered_backoff;
+use crate::eviction::{
+    BottomK, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates, with_sources,
 };
 use crate::snapshot::Delta;
-use crate::store_scan::{archived_under, changes_without_vectors, for_each_live};
+use crate::store_scan::{changes_without_vectors, for_each_live};
 use crate::tiers::CommittedWrite;
 use crate::writer::{Committed, Writer};
 
@@ -224,22 +225,6 @@ impl Inserter {
             .commit(targets.into_iter().collect(), texts, write)
             .await
     }
-}
-
-/// These memories and, where they are summaries, all that is archived under
-/// them: otherwise those would be live again when their summaries are removed.
-pub(crate) async fn with_sources(
-    store: &dyn Store,
-    entity: &EntityId,
-    ids: Vec<MemoryId>,
-    has_archived: bool,
-) -> MemoryResult<Vec<Memory>> {
-    let found = store.get(entity, &ids).await?.memories;
-    let mut all: Vec<Memory> = found.into_iter().flatten().collect();
-    if has_archived {
-        all.extend(archived_under(store, entity, ids).await?);
-    }
-    Ok(all)
 }
 
 fn committed_inserts(batch: &[EmbeddedMemory], outcome: &InsertOutcome) -> Vec<CommittedWrite> {

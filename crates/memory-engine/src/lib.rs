@@ -33,20 +33,24 @@
 //! | folder | contents |
 //! |---|---|
 //! | `ops/` | one file per operation: retain, recall, alter, delete, consolidate, … |
-//! | `consolidation/` | grouping, summarizing, quoting for a prompt, access counts, eviction |
+//! | `consolidation/` | grouping, summarizing, quoting for a prompt |
+//! | `accesses/` | access counts: pending ones, and writing them in the background |
+//! | `eviction/` | the order of eviction, candidates that are kept, locks |
 //! | `tiers/` | the three caches and what keeps them coherent with the store |
 //! | `snapshot/` | an entity's memories and vectors as one searchable value |
 //! | `ranking/` | from similarity, importance and recency to a score |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
-mod access_recorder;
+mod accesses;
 mod background_loads;
+mod backoff;
 mod blocking;
 mod change_listener;
 mod consolidation;
 mod content_embedder;
 mod engine;
+mod eviction;
 mod history;
 mod insert;
 mod metrics;

@@ -10,7 +10,7 @@ use memory_metrics::{Label, Samples, Source, label};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::access_recorder::AccessRecorder;
+use crate::accesses::AccessRecorder;
 use crate::reader::Reader;
 use crate::recall_source::RecallSource;
 use crate::tiers::shared;

@@ -10,11 +10,12 @@ use memory_core::{
     MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
+use crate::backoff::jittered_backoff;
 use crate::blocking::run_blocking;
 use crate::consolidation::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, Grouping, SkipReason,
-    SkippedGroup, group_memories, is_summary, jittered_backoff, lacks_facts, sanitize_completion,
-    source_generation, summary_prompt,
+    SkippedGroup, group_memories, is_summary, lacks_facts, sanitize_completion, source_generation,
+    summary_prompt,
 };
 use crate::engine::{Engine, EngineInner};
 use crate::snapshot::Delta;

@@ -3,9 +3,8 @@
 use memory_core::{EntityId, MemoryError, MemoryId, MemoryResult};
 
 use crate::blocking::run_blocking;
-use crate::consolidation::{BottomK, EvictionRank};
 use crate::engine::{Engine, EngineInner};
-use crate::insert::with_sources;
+use crate::eviction::{BottomK, EvictionRank, with_sources};
 use crate::store_scan::for_each_live;
 
 /// Memories of a lower current importance than this may be pruned.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memory_core::{Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits};
 
 use super::retain::{NewMemory, validated};
-use crate::consolidation::jittered_backoff;
+use crate::backoff::jittered_backoff;
 use crate::engine::{Engine, EngineInner};
 
 /// How often a summary is written again where its sources changed meanwhile.

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::consolidation::{AccessCounts, FLUSH_AFTER, TakenCounts};
+use super::counts::{AccessCounts, FLUSH_AFTER, TakenCounts};
 use crate::recall::RecallHit;
 use crate::tiers::Tiers;
 

@@ -1,7 +1,6 @@
-//! Striped locks that serialize evictions by entity, and backoff between tries.
+//! Striped locks that serialize evictions by entity.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
 
 use memory_core::EntityId;
 use tokio::sync::{Mutex, MutexGuard};
@@ -45,14 +44,4 @@ impl EntityLocks {
     fn stripe_of(&self, entity: &EntityId) -> usize {
         (self.hasher.hash_one(entity) % STRIPES as u64) as usize
     }
-}
-
-/// Waits before the next try, at random up to 2 ms per try made (40 ms at most),
-/// so that writers that conflicted once are unlikely to conflict again.
-pub(crate) async fn jittered_backoff(tries: u32) {
-    // A new hasher is randomly seeded, which is random enough for jitter.
-    let random = RandomState::new().build_hasher().finish() % 1_000;
-    let most = Duration::from_millis(2) * tries.min(20);
-    tokio::time::sleep(most.mul_f64(f64::from(u16::try_from(random).unwrap_or(500)) / 1_000.0))
-        .await;
 }

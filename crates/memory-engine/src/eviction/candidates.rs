@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{ChangeSet, EntityId, Generation, Memory, MemoryId};
 
-use super::eviction::{BottomK, EvictionRank};
+use super::rank::{BottomK, EvictionRank};
 
 /// For how long the order of an entity's memories is used. Importance fades at different
 /// rates, and accesses raise it, so that the order changes with time.
