@@ -55,6 +55,7 @@ mod history;
 mod insert;
 mod metrics;
 mod ops;
+mod query;
 mod ranking;
 mod reader;
 mod recall;
@@ -67,11 +68,13 @@ mod warming;
 mod writer;
 
 pub use consolidation::{
-    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
-    Reflection, RelatedMemory, SkipReason, SkippedGroup,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, SkipReason, SkippedGroup,
 };
 pub use engine::{Engine, EngineBuilder};
-pub use ops::{ReembedReport, ReembedRequest, Reembedding, RestoreItem};
+pub use ops::{
+    LinkDirection, ReembedReport, ReembedRequest, Reembedding, ReflectRequest, Reflection,
+    RelatedMemory, RestoreItem,
+};
 pub use ranking::{Explanation, Ranking, RecallPath, RelevanceInputs, RelevanceModel, ScoreFusion};
 pub use recall::{ExcludedHits, RecallHit, RecallReport, RecallRequest};
 pub use tiers::shared::DEFAULT_SHARED_CACHE_BUDGET;

@@ -23,6 +23,5 @@ pub(crate) use summary::{
 pub(crate) use watermarks::Watermarks;
 
 pub use requests::{
-    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, LinkDirection, ReflectRequest,
-    Reflection, RelatedMemory, SkipReason, SkippedGroup,
+    ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, SkipReason, SkippedGroup,
 };

@@ -20,6 +20,8 @@ mod restore;
 mod retain;
 
 pub use reembed::{ReembedReport, ReembedRequest, Reembedding};
+pub use reflect::{ReflectRequest, Reflection};
+pub use relate::{LinkDirection, RelatedMemory};
 pub use restore::RestoreItem;
 
 use std::collections::BTreeMap;

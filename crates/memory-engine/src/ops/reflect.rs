@@ -3,11 +3,120 @@
 use std::sync::Arc;
 
 use memory_core::{EntityId, ErrorKind, InvalidInput, Memory, MemoryError, MemoryResult};
+use serde::{Deserialize, Serialize};
 
-use crate::consolidation::{
-    ReflectRequest, Reflection, format_context, min_context_chars, question_prompt,
-};
+use crate::consolidation::{format_context, min_context_chars, question_prompt};
 use crate::engine::Engine;
+use crate::recall::{RecallHit, RecallRequest};
+
+/// A question to reflect on.
+///
+/// ```
+/// use memory_engine::{RecallRequest, ReflectRequest};
+/// let request = ReflectRequest::from("Can Tam be trusted?");
+/// let wider = ReflectRequest::from(RecallRequest::new("Can Tam be trusted?").limit(50));
+/// # let _ = (request, wider);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReflectRequest {
+    /// The question, and which memories may answer it.
+    pub recall: RecallRequest,
+    /// Maximum number of characters of memories in the prompt, 1 to
+    /// [`MAX_CONTEXT_CHARS`](Self::MAX_CONTEXT_CHARS). The rest of the prompt
+    /// is the quoted question and under 2,000 characters of instructions.
+    #[serde(default = "default_context_chars")]
+    pub max_context_chars: usize,
+}
+
+impl ReflectRequest {
+    /// The default of `max_context_chars`: some 3,000 tokens.
+    pub const DEFAULT_CONTEXT_CHARS: usize = 12_000;
+    /// The largest `max_context_chars`.
+    pub const MAX_CONTEXT_CHARS: usize = 1_000_000;
+
+    /// Reflects on a question, from the memories that a recall of it returns.
+    pub fn new(question: impl Into<RecallRequest>) -> Self {
+        Self {
+            recall: question.into(),
+            max_context_chars: Self::DEFAULT_CONTEXT_CHARS,
+        }
+    }
+
+    /// Limits the memories in the prompt to this many characters.
+    #[must_use]
+    pub fn max_context_chars(mut self, max_chars: usize) -> Self {
+        self.max_context_chars = max_chars;
+        self
+    }
+
+    /// Checks every limit.
+    ///
+    /// # Errors
+    /// [`memory_core::MemoryError::InvalidInput`] naming the limit that is exceeded.
+    pub fn validate(&self) -> MemoryResult<()> {
+        let (value, max) = (self.max_context_chars, Self::MAX_CONTEXT_CHARS);
+        if !(1..=max).contains(&value) {
+            return Err(InvalidInput::Limit { value, max }.into());
+        }
+        self.recall.validate()
+    }
+}
+
+impl From<RecallRequest> for ReflectRequest {
+    fn from(recall: RecallRequest) -> Self {
+        Self::new(recall)
+    }
+}
+
+impl From<&str> for ReflectRequest {
+    fn from(question: &str) -> Self {
+        Self::new(question)
+    }
+}
+
+impl From<String> for ReflectRequest {
+    fn from(question: String) -> Self {
+        Self::new(question)
+    }
+}
+
+impl From<&ReflectRequest> for ReflectRequest {
+    fn from(value: &Self) -> Self {
+        value.clone()
+    }
+}
+
+fn default_context_chars() -> usize {
+    ReflectRequest::DEFAULT_CONTEXT_CHARS
+}
+
+/// The result of a reflection.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Reflection {
+    /// The language model's answer; `None` without a language model.
+    pub answer: Option<String>,
+    /// The memories as formatted for the prompt: one JSON object per line.
+    pub context: String,
+    /// The memories in the context, best first.
+    pub memories: Vec<RecallHit>,
+    /// How many more memories the recall found, which do not fit into the context.
+    pub omitted: usize,
+    /// How many of the memories that match the filter could be found by their
+    /// words only; as in [`RecallReport`](crate::RecallReport).
+    pub without_vectors: u64,
+    /// Whether the vectors are those of the previous embedder; as in
+    /// [`RecallReport`](crate::RecallReport).
+    pub by_previous_model: bool,
+}
+
+impl Reflection {
+    /// The answer, or the context where there is none.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.answer.as_deref().unwrap_or(&self.context)
+    }
+}
 
 impl Engine {
     /// Recalls, quotes what was recalled, and has the language model answer,

@@ -4,12 +4,33 @@ use std::sync::Arc;
 
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
-    EntityId, ListRequest, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
+    EntityId, ListRequest, Memory, MemoryError, MemoryFilter, MemoryId, MemoryPatch, MemoryResult,
 };
+use serde::{Deserialize, Serialize};
 
-use crate::consolidation::{LinkDirection, RelatedMemory};
 use crate::engine::{Engine, EngineInner};
 use crate::store_scan::{not_found, stored_memory};
+
+/// Direction of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkDirection {
+    /// From the memory in question to the other.
+    Outgoing,
+    /// From the other to the memory in question.
+    Incoming,
+}
+
+/// A memory that is linked to the memory in question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelatedMemory {
+    /// The memory at the other end.
+    pub memory: Arc<Memory>,
+    /// The kind of the relation.
+    pub relation: String,
+    /// Which of the two holds the link.
+    pub direction: LinkDirection,
+}
 
 impl Engine {
     /// Links `from` to `to`, or gives the link another relation.

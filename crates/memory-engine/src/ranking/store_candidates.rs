@@ -17,7 +17,7 @@ use super::{
     Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
     TermShares,
 };
-use crate::recall::Query;
+use crate::query::Query;
 use crate::snapshot;
 
 /// Memories of which the neighbors are read, of those that lend the most and of

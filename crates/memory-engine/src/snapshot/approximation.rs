@@ -6,8 +6,8 @@ use super::EntitySnapshot;
 use super::blocked_scores::BlockedScores;
 use super::retrieval::Retrieved;
 use super::vectors::Similarities;
+use crate::query::Query;
 use crate::ranking::{RankingContext, ScoreBounds};
-use crate::recall::Query;
 
 /// Approximate values by slot.
 pub(super) struct Approximation {

@@ -11,8 +11,8 @@ use super::estimates::Estimates;
 use super::neighbors::AdmittedEpisodes;
 use super::slot::Slot;
 use super::vectors::Similarities;
+use crate::query::Query;
 use crate::ranking::{Ranking, RetrieverStats, ScoreBounds};
-use crate::recall::Query;
 
 /// Every retriever's values, and their statistics over all memories that the
 /// filter matches.

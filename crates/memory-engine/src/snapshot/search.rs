@@ -14,11 +14,11 @@ use super::packed_memory::PackedMemory;
 use super::retrieval::Retrieved;
 use super::selection::Selection;
 use super::slot::Slot;
+use crate::query::Query;
 use crate::ranking::{
     Attributes, CandidateMemories, CandidateSet, Episode, Ranking, RankingContext, RecallPath,
     TermShares,
 };
-use crate::recall::Query;
 
 impl EntitySnapshot {
     /// The memories that can be among the best, with their neighbors, and with

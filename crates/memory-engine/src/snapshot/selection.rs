@@ -15,8 +15,8 @@ use super::approximation::Approximation;
 use super::blocked_scores::{BlockedScores, Highest, SlotScore};
 use super::buffer::Buffer;
 use super::retrieval::Retrieved;
+use crate::query::Query;
 use crate::ranking::{Ranking, RankingContext};
-use crate::recall::Query;
 
 /// The memories that can be among the best.
 pub(super) struct Selection {

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use super::retrieval::Retrieved;
 use super::selection::Selection;
 use super::*;
+use crate::query::Query;
 use crate::ranking::{Ranking, RankingContext};
-use crate::recall::Query;
 use crate::tiers::EmbeddedText;
 
 pub(super) fn now() -> DateTime<Utc> {
