@@ -6,62 +6,24 @@
 //! the consolidation that wrote it, although its timestamp is that of its latest
 //! source. What was deleted or altered since is not known as it was.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::limits::{self, MAX_LIMIT};
 use memory_core::{
-    DenseQuery, EmbeddedMemory, EntityId, InvalidInput, ListPage, ListRequest, ListScope, Memory,
-    MemoryFilter, MemoryId, MemoryResult, NeighborOutcome, PageCursor, SearchHit, SearchOutcome,
-    Store,
+    DenseQuery, EmbeddedMemory, EntityId, ListRequest, ListScope, Memory, MemoryFilter, MemoryId,
+    MemoryResult, NeighborOutcome, SearchHit, SearchOutcome, Store,
 };
 
 use crate::blocking::run_blocking;
 use crate::consolidation::created_at;
-use crate::engine::{Engine, EngineInner};
+use crate::engine::EngineInner;
 use crate::recall_source::RecallSource;
 use crate::store_scan::for_each;
 
 /// How often what writes overtook is read again.
-const MAX_TRIES: u32 = 5;
-
-impl Engine {
-    /// Reads a page of the memories that were live at `as_of`, newest first.
-    ///
-    /// Pages the live and the archived memories side by side and reads the
-    /// summaries of the archived ones: some three statements per page.
-    ///
-    /// # Errors
-    /// [`memory_core::MemoryError::InvalidInput`] naming the limit, or for a scope other than
-    /// live memories; errors of the store.
-    pub async fn list_memories_as_of(
-        &self,
-        entity: &EntityId,
-        as_of: DateTime<Utc>,
-        request: &ListRequest,
-    ) -> MemoryResult<Arc<ListPage>> {
-        entity.validate()?;
-        request.validate()?;
-        limits::check_timestamp(as_of)?;
-        if request.scope != ListScope::Live {
-            return Err(InvalidInput::ScopeAsOf.into());
-        }
-        if is_later(&request.filter, as_of) {
-            let mut page = ListPage::default();
-            page.generation = self.inner.store.entity_stats(entity).await?.generation;
-            return Ok(Arc::new(page));
-        }
-        let request = request.clone().filter(not_after(&request.filter, as_of));
-        if as_of >= self.inner.clock.now() {
-            return self.list_memories(entity, &request).await;
-        }
-        let store = &*self.inner.store;
-        let page = list_as_of(store, entity, as_of, request).await?;
-        Ok(Arc::new(page))
-    }
-}
+pub(crate) const MAX_TRIES: u32 = 5;
 
 impl EngineInner {
     /// What a recall as of `moment` searches: the present snapshot, with the
@@ -138,29 +100,6 @@ pub(crate) struct EarlierState {
     restored: Vec<EmbeddedMemory>,
 }
 
-/// Removes the summaries that were created after `moment` from what surrounds other
-/// memories.
-pub(crate) fn remove_later_neighbors(found: &mut NeighborOutcome, moment: DateTime<Utc>) {
-    let mut later = HashSet::new();
-    found.hits.retain(|hit| {
-        let was_live = created_at(&hit.memory) <= moment;
-        if !was_live {
-            later.insert(hit.memory.id);
-        }
-        was_live
-    });
-    if later.is_empty() {
-        return;
-    }
-    for part in &mut found.episodes {
-        let own = part.before.len() + part.after.len();
-        part.before.retain(|id| !later.contains(id));
-        part.after.retain(|id| !later.contains(id));
-        let removed = own - part.before.len() - part.after.len();
-        part.length = part.length.saturating_sub(removed as u64).max(1);
-    }
-}
-
 impl EarlierState {
     pub(crate) const fn moment(&self) -> DateTime<Utc> {
         self.moment
@@ -189,6 +128,29 @@ impl EarlierState {
                 .chunks(best.map(|(_, chunks)| chunks))
         });
         found.candidates.extend(hits);
+    }
+}
+
+/// Removes the summaries that were created after `moment` from what surrounds other
+/// memories.
+pub(crate) fn remove_later_neighbors(found: &mut NeighborOutcome, moment: DateTime<Utc>) {
+    let mut later = HashSet::new();
+    found.hits.retain(|hit| {
+        let was_live = created_at(&hit.memory) <= moment;
+        if !was_live {
+            later.insert(hit.memory.id);
+        }
+        was_live
+    });
+    if later.is_empty() {
+        return;
+    }
+    for part in &mut found.episodes {
+        let own = part.before.len() + part.after.len();
+        part.before.retain(|id| !later.contains(id));
+        part.after.retain(|id| !later.contains(id));
+        let removed = own - part.before.len() - part.after.len();
+        part.length = part.length.saturating_sub(removed as u64).max(1);
     }
 }
 
@@ -250,13 +212,13 @@ async fn archived_since(
 
 /// When the summaries were created that memories are archived by.
 #[derive(Default)]
-struct Summaries {
+pub(crate) struct Summaries {
     created_at: HashMap<MemoryId, DateTime<Utc>>,
 }
 
 impl Summaries {
     /// Keeps the memories that were live at `moment`, as they were then.
-    async fn retain_live(
+    pub(crate) async fn retain_live(
         &mut self,
         store: &dyn Store,
         entity: &EntityId,
@@ -284,72 +246,4 @@ impl Summaries {
         let live = memories.into_iter().filter(was_live);
         Ok(live.map(|memory| as_of(memory, moment)).collect())
     }
-}
-
-async fn list_as_of(
-    store: &dyn Store,
-    entity: &EntityId,
-    moment: DateTime<Utc>,
-    mut request: ListRequest,
-) -> MemoryResult<ListPage> {
-    let mut summaries = Summaries::default();
-    let mut page = ListPage::default();
-    let limit = request.limit;
-    loop {
-        let (live, archived) = live_and_archived(store, entity, &request).await?;
-        page.generation = live.generation;
-        // Beyond the end of an unfinished page the other list may have more.
-        let end = [&live, &archived]
-            .into_iter()
-            .filter(|page| page.next.is_some())
-            .filter_map(|page| page.memories.last().map(PageCursor::from))
-            .max();
-        let mut merged = live.memories;
-        merged.extend(archived.memories);
-        merged.sort_by(newest_first);
-        merged.retain(|memory| end.is_none_or(|end| PageCursor::from(memory) >= end));
-        let found = summaries.retain_live(store, entity, moment, merged).await?;
-        page.memories.extend(found);
-        if page.memories.len() > limit || (page.memories.len() == limit && end.is_some()) {
-            page.memories.truncate(limit);
-            page.next = page.memories.last().map(PageCursor::from);
-            return Ok(page);
-        }
-        match end {
-            Some(end) => request = request.after(end),
-            None => return Ok(page),
-        }
-    }
-}
-
-/// The pages of live and of archived memories, of one state where writes allow.
-///
-/// A consolidation between the two reads would show its sources in both pages, and its undo
-/// in neither.
-async fn live_and_archived(
-    store: &dyn Store,
-    entity: &EntityId,
-    request: &ListRequest,
-) -> MemoryResult<(ListPage, ListPage)> {
-    let archived_request = request.clone().scope(ListScope::Archived);
-    let mut live = store.list(entity, request).await?;
-    let mut archived = store.list(entity, &archived_request).await?;
-    for _ in 0..MAX_TRIES {
-        if live.generation == archived.generation {
-            break;
-        }
-        live = store.list(entity, request).await?;
-        if live.generation != archived.generation {
-            archived = store.list(entity, &archived_request).await?;
-        }
-    }
-    let live_ids: HashSet<MemoryId> = live.memories.iter().map(|memory| memory.id).collect();
-    archived
-        .memories
-        .retain(|memory| !live_ids.contains(&memory.id));
-    Ok((live, archived))
-}
-
-fn newest_first(a: &Memory, b: &Memory) -> Ordering {
-    PageCursor::from(b).cmp(&PageCursor::from(a))
 }

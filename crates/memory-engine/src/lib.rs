@@ -17,7 +17,7 @@
 //!
 //! | component | job |
 //! |---|---|
-//! | `Reader` (`reader`, `recall_source`) | loads memories and snapshots, through the tiers |
+//! | `Reader` (`reader`, `recall_source`, `page_source`) | loads memories, snapshots and pages of lists, through the tiers |
 //! | `Writer` | commits a write in a task of its own and applies it to the tiers |
 //! | `Inserter` | inserts a batch within limits, and plans evictions |
 //! | `ContentEmbedder` | chunks and embeds contents, through the embedding tier |
@@ -55,6 +55,7 @@ mod history;
 mod insert;
 mod metrics;
 mod ops;
+mod page_source;
 mod query;
 mod ranking;
 mod reader;

@@ -11,6 +11,7 @@ mod consolidate;
 mod delete;
 mod forget;
 mod list;
+mod list_as_of;
 mod prune;
 mod recall;
 mod reembed;
