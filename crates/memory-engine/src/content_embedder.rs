@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memory_core::{
-    EmbedRole, Embedder, Embedding, ErrorKind, Fingerprint, MemoryError, MemoryResult, limits,
-    normalize,
+    EmbedRole, Embedder, EmbedderProfile, Embedding, ErrorKind, Fingerprint, MemoryError,
+    MemoryResult, limits, normalize,
 };
 
 use crate::tiers::{EmbeddedText, Tiers, infer, unknown_share};
@@ -14,7 +14,7 @@ use crate::tiers::{EmbeddedText, Tiers, infer, unknown_share};
 /// Turns texts into vectors, and caches them.
 #[derive(Clone)]
 pub(crate) struct ContentEmbedder {
-    pub(crate) embedder: Arc<dyn Embedder>,
+    embedder: Arc<dyn Embedder>,
     tiers: Arc<Tiers>,
 }
 
@@ -23,9 +23,14 @@ impl ContentEmbedder {
         Self { embedder, tiers }
     }
 
+    /// The model and its vectors.
+    pub(crate) fn profile(&self) -> &EmbedderProfile {
+        self.embedder.profile()
+    }
+
     /// What makes its vectors comparable.
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
-        &self.embedder.profile().fingerprint
+        &self.profile().fingerprint
     }
 
     /// One vector per text, of as much of it as fits the model's window.
@@ -131,7 +136,7 @@ impl ContentEmbedder {
     async fn split_into_chunks<'a>(&self, contents: &[&'a str]) -> MemoryResult<Vec<Vec<&'a str>>> {
         let ranges = self.embedder.chunk(contents).await?;
         split_by_ranges(contents, &ranges).map_err(|problem| {
-            let model = &self.embedder.profile().model;
+            let model = &self.profile().model;
             let message = format!("embedder {model:?} returned wrong chunks: {problem}");
             MemoryError::embedder(ErrorKind::Corrupt, "chunk", message)
         })

@@ -169,14 +169,13 @@ impl EngineBuilder {
                 capabilities.backend, capabilities.max_dimensions
             )));
         }
-        let mut tiers = self
-            .cache_backend
-            .build_tiers(&self.config, capabilities.precision);
-        if let Some(cache) = &self.shared_cache {
+        let shared = self.shared_cache.as_ref().map(|cache| {
             let tier = SharedTier::new(Arc::clone(cache), self.shared_cache_budget);
-            let ttl = self.config.embedding_cache_ttl();
-            tiers.embedding.shared = Some(SharedVectors::new(tier, ttl));
-        }
+            SharedVectors::new(tier, self.config.embedding_cache_ttl())
+        });
+        let tiers = self
+            .cache_backend
+            .build_tiers(&self.config, capabilities.precision, shared);
         Ok(Engine {
             inner: Arc::new(EngineInner::new(self, store, embedder, tiers, second_stage)),
         })
@@ -188,7 +187,12 @@ impl EngineBuilder {
 trait TiersBuilder: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
-    fn build_tiers(&self, config: &MemoryConfig, precision: VectorPrecision) -> Tiers;
+    fn build_tiers(
+        &self,
+        config: &MemoryConfig,
+        precision: VectorPrecision,
+        shared: Option<SharedVectors>,
+    ) -> Tiers;
 }
 
 impl<B: CacheBackend> TiersBuilder for B {
@@ -196,8 +200,13 @@ impl<B: CacheBackend> TiersBuilder for B {
         CacheBackend::name(self)
     }
 
-    fn build_tiers(&self, config: &MemoryConfig, precision: VectorPrecision) -> Tiers {
-        Tiers::new(self, config, precision)
+    fn build_tiers(
+        &self,
+        config: &MemoryConfig,
+        precision: VectorPrecision,
+        shared: Option<SharedVectors>,
+    ) -> Tiers {
+        Tiers::new(self, config, precision, shared)
     }
 }
 
@@ -298,7 +307,7 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("store", &self.inner.store.capabilities().backend)
-            .field("embedder", &self.inner.embedder.embedder.profile().model)
+            .field("embedder", &self.inner.embedder.profile().model)
             .field("cache", &self.inner.cache_name)
             .finish_non_exhaustive()
     }

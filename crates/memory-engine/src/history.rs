@@ -87,7 +87,7 @@ impl EngineInner {
     }
 
     fn can_hold(&self, entity: &EntityId, memories: u64) -> bool {
-        let dimensions = self.embedder.embedder.profile().dimensions;
+        let dimensions = self.embedder.profile().dimensions;
         let tier = &self.reader.tiers.entity;
         tier.can_cache(entity, memories, dimensions)
     }

@@ -110,8 +110,7 @@ impl Source for EngineSource {
         samples.counter(&memory_metrics::SNAPSHOTS_WARMED, &[], warmed);
         self.reader.background_loads.sample(samples);
         self.recall_counters.sample(samples);
-        let shared = &self.reader.tiers.embedding.shared;
-        shared::sample(shared.as_ref().map(|vectors| &vectors.tier), samples);
+        shared::sample(self.reader.tiers.embedding.shared_tier(), samples);
         samples.gauge(
             &memory_metrics::ACCESS_COUNTS_PENDING,
             &[],

@@ -159,7 +159,7 @@ impl EngineInner {
     ) -> MemoryResult<KeyedGroups> {
         let has_model = self.language_model.is_some();
         let changes = if has_model {
-            let fingerprint = &self.embedder.embedder.profile().fingerprint;
+            let fingerprint = self.embedder.fingerprint();
             self.store
                 .changes_since(entity, Generation::ZERO, fingerprint)
                 .await?

@@ -197,9 +197,7 @@ impl Engine {
         self.inner.reader.background_loads.stop();
         self.inner.access_recorder.flush_before_close().await;
         let closed = self.inner.store.close().await;
-        if let Some(shared) = &self.inner.tiers.embedding.shared {
-            shared.tier.close().await;
-        }
+        self.inner.tiers.close().await;
         // The counters of a short program would be lost otherwise.
         memory_metrics::publish();
         self.inner.metrics.stop_publishing();

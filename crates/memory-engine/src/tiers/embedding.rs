@@ -13,7 +13,7 @@ use memory_core::{
 use tracing::{Instrument, debug_span};
 
 use super::counters::{TierCounters, Totals};
-use super::shared::SharedVectors;
+use super::shared::{SharedTier, SharedVectors};
 use super::single_flight::SingleFlight;
 
 /// What the tier holds of a text.
@@ -63,11 +63,15 @@ pub(crate) struct EmbeddingTier {
     counters: TierCounters,
     hasher: TextHasher,
     /// Where other processes put vectors, if they share any.
-    pub(crate) shared: Option<SharedVectors>,
+    shared: Option<SharedVectors>,
 }
 
 impl EmbeddingTier {
-    pub(super) fn new(backend: &impl CacheBackend, config: &MemoryConfig) -> Self {
+    pub(super) fn new(
+        backend: &impl CacheBackend,
+        config: &MemoryConfig,
+        shared: Option<SharedVectors>,
+    ) -> Self {
         // At least one of each, and an odd one is a query's.
         let (entries, bytes) = (
             config.embedding_cache_capacity,
@@ -90,8 +94,13 @@ impl EmbeddingTier {
             loads: SingleFlight::new(),
             counters: TierCounters::default(),
             hasher: TextHasher::default(),
-            shared: None,
+            shared,
         }
+    }
+
+    /// The cache of several processes, where there is one.
+    pub(crate) fn shared_tier(&self) -> Option<&SharedTier> {
+        self.shared.as_ref().map(|vectors| &vectors.tier)
     }
 
     fn cache(&self, role: EmbedRole) -> &Arc<dyn Cache<TextKey, EmbeddedText>> {

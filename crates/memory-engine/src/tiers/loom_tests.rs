@@ -37,7 +37,7 @@ impl World {
             MemoryBatchItem::new("mira", MemoryKind::World, "the mill").with_id(MemoryId::new());
         let config = MemoryConfig::default();
         Arc::new(Self {
-            tiers: Tiers::new(&MapBackend, &config, VectorPrecision::Single),
+            tiers: Tiers::new(&MapBackend, &config, VectorPrecision::Single, None),
             store: Mutex::new(Generation(1)),
             clock: ManualClock::new(now),
             memory: item.into_memory(now).unwrap(),

@@ -33,6 +33,7 @@ pub(crate) use verified::Verified;
 use crate::snapshot::Delta;
 use coherence::{TrustToken, WriteOrder};
 use entity::SnapshotUpdate;
+use shared::SharedVectors;
 
 /// The three tiers, and the coherence of the two that mirror the store.
 pub(crate) struct Tiers {
@@ -84,6 +85,7 @@ impl Tiers {
         backend: &impl CacheBackend,
         config: &MemoryConfig,
         precision: VectorPrecision,
+        shared: Option<SharedVectors>,
     ) -> Self {
         let remembered = config
             .entity_cache_capacity()
@@ -91,7 +93,7 @@ impl Tiers {
         Self {
             memory: MemoryTier::new(backend, config),
             entity: EntityTier::new(backend, config, precision),
-            embedding: EmbeddingTier::new(backend, config),
+            embedding: EmbeddingTier::new(backend, config, shared),
             coherence: Coherence::new(),
             admission: AdmissionFilter::new(
                 usize::try_from(remembered.min(ADMISSION_MAX)).unwrap_or(1),
@@ -213,6 +215,13 @@ impl Tiers {
     pub(crate) fn clear(&self) {
         self.clear_store_backed();
         self.embedding.clear();
+    }
+
+    /// Ends what goes on in the background and closes the shared cache, where there is one.
+    pub(crate) async fn close(&self) {
+        if let Some(shared) = self.embedding.shared_tier() {
+            shared.close().await;
+        }
     }
 
     pub(crate) fn stats(&self) -> CacheStats {

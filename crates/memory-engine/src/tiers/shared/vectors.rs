@@ -28,7 +28,7 @@ const MAX_LENGTH_ERROR: f32 = 0.01;
 /// 0. It expires as in the embedding tier.
 #[derive(Clone)]
 pub(crate) struct SharedVectors {
-    pub(crate) tier: SharedTier,
+    pub(in crate::tiers) tier: SharedTier,
     ttl: Duration,
 }
 
