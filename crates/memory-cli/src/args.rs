@@ -8,7 +8,7 @@ use memory::Language;
 
 use crate::commands::{
     backup, completions, consolidate, export, get, import, list, maintain_indexes, mcp, recall,
-    reembed, reflect, relate, remove, retain, serve, setup, stats, update,
+    reembed, reflect, relate, remove, retain, serve, setup, stats, token, update,
 };
 use crate::output::Format;
 
@@ -30,6 +30,20 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "memory", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+
+    /// Print results and errors as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+// No doc comment: it would replace the description of the command.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SettingsArgs {
     /// Database URL [env: MEMORY_DB] [default: sqlite://memory.db]
     // Not an `env` of the parser: the settings combine their sources.
     #[arg(
@@ -80,13 +94,6 @@ pub(crate) struct Cli {
         value_parser = PossibleValuesParser::new(language_values())
     )]
     pub(crate) language: Option<String>,
-
-    /// Print results and errors as JSON
-    #[arg(long, global = true, help_heading = "Global options")]
-    pub(crate) json: bool,
-
-    #[command(subcommand)]
-    pub(crate) command: Command,
 }
 
 /// The values of `--language`: each text's own, or the code of one for all.
@@ -144,7 +151,7 @@ pub(crate) enum Command {
     /// Serve an AI agent over standard input and output (Model Context Protocol)
     Mcp(mcp::Args),
     /// Make a token for serve, and print it
-    Token(serve::TokenArgs),
+    Token(token::Args),
     /// Download the pinned runtime and model into the cache folder
     Setup(setup::Args),
     /// Print a script that makes a shell complete this command

@@ -20,6 +20,7 @@ pub(crate) mod retain;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod stats;
+pub(crate) mod token;
 pub(crate) mod update;
 
 use std::time::Duration;
@@ -41,20 +42,14 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         Command::Setup(_) | Command::Token(_) | Command::Completions(_) | Command::Man(_) => {
             Settings::default()
         }
-        _ => settings::load(
-            cli.db,
-            cli.model.clone(),
-            cli.shared_cache,
-            cli.language,
-            cli.config,
-        )?,
+        _ => settings::load(cli.settings.clone())?,
     };
     let database = Database::new(settings);
     let time_to_close = time_to_close(&cli.command);
     let outcome = match interruption(&cli.command) {
         Some(consequence) => {
             let mut signals = Signals::listen()?;
-            let running = dispatch(cli.command, cli.model, &database, output);
+            let running = dispatch(cli.command, cli.settings.model, &database, output);
             match signals.guard(running).await {
                 Ok(outcome) => outcome,
                 Err(signal) => {
@@ -68,7 +63,7 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
                 }
             }
         }
-        None => dispatch(cli.command, cli.model, &database, output).await,
+        None => dispatch(cli.command, cli.settings.model, &database, output).await,
     };
     if matches!(&outcome, Err(failure) if failure.is_interrupted()) {
         // The command closed the database, if there was time.
@@ -177,7 +172,7 @@ async fn dispatch(
         Command::MaintainIndexes(args) => maintain_indexes::run(database, args, output).await,
         Command::Serve(args) => serve::serve(database, args, output).await,
         Command::Mcp(args) => mcp::run(database, args).await,
-        Command::Token(args) => serve::token(args, output),
+        Command::Token(args) => token::run(args, output),
         Command::Setup(args) => setup::run(args, model.as_deref(), output),
         Command::Completions(args) => completions::completions(&args, output),
         Command::Man(args) => completions::man(&args, output),

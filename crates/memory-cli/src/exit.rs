@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use memory::{ErrorKind, MemoryError};
 use memory_assets::{CacheDirError, SetupError};
+use memory_server::{ServerError, TokensError};
 use serde::Serialize;
 
 use crate::interrupt::Signal;
@@ -246,6 +247,24 @@ impl From<SetupError> for Failure {
 impl From<CacheDirError> for Failure {
     fn from(error: CacheDirError) -> Self {
         Self::new(Code::Missing, "missing", error.to_string()).with_causes_of(&error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        let message = error.to_string();
+        match error {
+            ServerError::TokensRequired(_) => Self::new(Code::Usage, "configuration", message)
+                .with_hint("memory token makes one, and --tokens names its file"),
+            ServerError::Origin(_) => Self::new(Code::Usage, "configuration", message),
+            ServerError::Io(_) | ServerError::Handshake => Self::new(Code::Failed, "io", message),
+        }
+    }
+}
+
+impl From<TokensError> for Failure {
+    fn from(error: TokensError) -> Self {
+        Self::new(Code::Usage, "configuration", error.to_string())
     }
 }
 

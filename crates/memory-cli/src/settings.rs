@@ -5,35 +5,31 @@ use std::path::PathBuf;
 use memory::{MemoryResult, SettingOrigin, Settings};
 use serde::Serialize;
 
+use crate::args::SettingsArgs;
+
 /// The database where none is named.
 pub(crate) const DEFAULT_DB: &str = "sqlite://memory.db";
 
 /// The variable with the path of the settings file.
 const CONFIG_ENV: &str = "MEMORY_CONFIG";
 
-/// Combines the sources; the arguments are options of the command line.
-pub(crate) fn load(
-    db: Option<String>,
-    model: Option<String>,
-    shared_cache: Option<String>,
-    language: Option<String>,
-    config: Option<PathBuf>,
-) -> MemoryResult<Settings> {
+/// Combines the sources.
+pub(crate) fn load(args: SettingsArgs) -> MemoryResult<Settings> {
     let variable = std::env::var_os(CONFIG_ENV).filter(|path| !path.is_empty());
     let mut builder = Settings::builder().environment();
-    if let Some(path) = config.or_else(|| variable.map(PathBuf::from)) {
+    if let Some(path) = args.config.or_else(|| variable.map(PathBuf::from)) {
         builder = builder.file(path);
     }
-    if let Some(url) = db {
+    if let Some(url) = args.db {
         builder = builder.db(url);
     }
-    if let Some(model) = model {
+    if let Some(model) = args.model {
         builder = builder.model(model);
     }
-    if let Some(url) = shared_cache {
+    if let Some(url) = args.shared_cache {
         builder = builder.shared_cache(url);
     }
-    if let Some(code) = language {
+    if let Some(code) = args.language {
         // Any other of the values that the command line accepts is "detect".
         let language = code.parse().ok();
         builder = builder.configure(move |config| config.language = language);

@@ -3,7 +3,6 @@
 
 use memory_server::McpServer;
 
-use crate::commands::serve::server_failure;
 use crate::database::Database;
 use crate::exit::Failure;
 use crate::interrupt::Signals;
@@ -27,5 +26,5 @@ pub(crate) async fn run(database: &Database, args: Args) -> Result<(), Failure> 
     let shutdown = async move {
         signals.next().await;
     };
-    server.serve_stdio(shutdown).await.map_err(server_failure)
+    Ok(server.serve_stdio(shutdown).await?)
 }

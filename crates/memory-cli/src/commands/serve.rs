@@ -1,5 +1,4 @@
-//! `memory serve`: the operations over HTTP; and `memory token`, which makes a token
-//! for it.
+//! `memory serve`: the operations over HTTP.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -8,12 +7,8 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use clap::builder::NonEmptyStringValueParser;
 use memory::{MemoryError, SettingProblem, Settings};
-use memory_server::{
-    Access, Metrics, Server, ServerError, ServerOptions, TokenScope, Tokens, TokensError,
-};
+use memory_server::{Metrics, Server, ServerOptions, Tokens};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -72,7 +67,7 @@ impl ServeArgs {
     fn into_options(self, settings: &Settings) -> Result<ServerOptions, Failure> {
         let mut options = ServerOptions::new();
         if let Some(file) = self.tokens {
-            options = options.tokens(Tokens::open(file).map_err(tokens_failure)?);
+            options = options.tokens(Tokens::open(file)?);
         }
         if let Some(limit) = self.rate_limit.or(settings.http_rate_limit()) {
             options = options.rate_limit(limit);
@@ -181,7 +176,7 @@ pub(crate) async fn serve(
     let starting = async {
         let memory = database.open_for_serving().await?;
         let server = Server::bind(address, memory, options).await;
-        server.map_err(server_failure)
+        server.map_err(Failure::from)
     };
     let server = match signals.guard(starting).await {
         Ok(server) => server?,
@@ -207,7 +202,7 @@ fn choose_address(listen: &ListenAddress, options: &ServerOptions) -> Result<Soc
         Failure::new(Code::Usage, "configuration", message)
     })?;
     for address in &addresses {
-        options.check(*address).map_err(server_failure)?;
+        options.check(*address)?;
     }
     find_free(&addresses).map_err(|error| {
         let failure = Failure::io(format_args!("listen on {listen}"), &error);
@@ -229,7 +224,7 @@ async fn run_until_signal(server: Server, signals: &mut Signals) -> Result<(), F
     };
     let mut serving = pin!(server.run(shutdown));
     match signals.guard(&mut serving).await {
-        Ok(outcome) => return outcome.map_err(server_failure),
+        Ok(outcome) => return outcome.map_err(Failure::from),
         Err(signal) => note(format_args!(
             "{}: ending in order; another signal ends at once",
             signal.name()
@@ -237,7 +232,7 @@ async fn run_until_signal(server: Server, signals: &mut Signals) -> Result<(), F
     }
     let _ = stop.send(());
     match signals.guard(&mut serving).await {
-        Ok(outcome) => outcome.map_err(server_failure),
+        Ok(outcome) => outcome.map_err(Failure::from),
         Err(signal) => {
             let message = format!(
                 "interrupted by {}; requests in progress were not answered, and their writes may \
@@ -253,76 +248,6 @@ async fn run_until_signal(server: Server, signals: &mut Signals) -> Result<(), F
 struct Listening {
     listening: SocketAddr,
     url: String,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct TokenArgs {
-    /// File to append to, created if it is missing; remove a line to revoke its token
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-
-    /// Entities whose names start with this, which is not empty; all entities if it is not given
-    // An empty one, such as that of a variable that is not set, would cover all of them.
-    #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
-    entities: Option<String>,
-
-    /// What the token may do
-    #[arg(long, value_name = "ACCESS", value_enum, default_value_t)]
-    access: AccessName,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum AccessName {
-    /// Operations that change no memory
-    #[default]
-    Read,
-    /// All operations
-    Write,
-}
-
-/// Makes a token and prints it, the only time that it is shown.
-pub(crate) fn token(args: TokenArgs, output: &mut Output) -> Result<(), Failure> {
-    let access = match args.access {
-        AccessName::Read => Access::Read,
-        AccessName::Write => Access::Write,
-    };
-    let scope = TokenScope {
-        entities: args.entities.unwrap_or_default(),
-        access,
-    };
-    let made = Tokens::create(&args.file, scope).map_err(tokens_failure)?;
-    if output.is_json() {
-        let (id, token) = (made.id, made.token);
-        return output.write_json(&Made { id, token });
-    }
-    note(format_args!(
-        "keep it: the file has only its hash, on the line with the id {}",
-        made.id
-    ));
-    output.write_line(format_args!("{}", made.token))
-}
-
-#[derive(Serialize)]
-struct Made {
-    id: String,
-    token: String,
-}
-
-fn tokens_failure(error: TokensError) -> Failure {
-    Failure::new(Code::Usage, "configuration", error.to_string())
-}
-
-pub(crate) fn server_failure(error: ServerError) -> Failure {
-    match error {
-        ServerError::TokensRequired(_) => {
-            Failure::new(Code::Usage, "configuration", error.to_string())
-                .with_hint("memory token makes one, and --tokens names its file")
-        }
-        ServerError::Origin(_) => Failure::new(Code::Usage, "configuration", error.to_string()),
-        ServerError::Io(_) | ServerError::Handshake => {
-            Failure::new(Code::Failed, "io", error.to_string())
-        }
-    }
 }
 
 #[cfg(test)]
