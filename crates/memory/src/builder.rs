@@ -17,7 +17,7 @@ use memory_moka::MokaBackend;
 use crate::defaults;
 #[cfg(feature = "onnx")]
 use crate::settings::keys::DEFAULT_MODEL;
-use crate::settings::keys::NONE;
+use crate::settings::value::{NONE, unless};
 use crate::settings::{Settings, SettingsBuilder};
 use crate::system::MemorySystem;
 
@@ -457,7 +457,7 @@ impl MemorySystemBuilder {
 /// have.
 fn chosen(code: Option<String>, absent: &str, setting: Option<&str>) -> Option<String> {
     match code {
-        Some(value) => Some(value).filter(|value| value != absent),
+        Some(value) => unless(value, absent),
         None => setting.map(str::to_owned),
     }
 }

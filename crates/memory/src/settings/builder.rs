@@ -9,9 +9,9 @@ use memory_core::{
     InvalidSetting, MemoryConfig, MemoryError, MemoryResult, Preset, SettingOrigin, SettingProblem,
 };
 
-use super::keys::{DEFAULT_MODEL, KEYS, Key, MODEL, NONE, PRESET};
+use super::keys::{DB, DB_REPLICAS, DEFAULT_MODEL, KEYS, Key, MODEL, PRESET, SHARED_CACHE};
 use super::setting_values::Values;
-use super::value::{Mismatch, RawValue};
+use super::value::{Mismatch, NONE, RawValue, unless};
 use super::{Settings, environment, file};
 
 /// A value of a source, not parsed yet.
@@ -171,19 +171,19 @@ impl SettingsBuilder {
         }
         if let Some(url) = self.db {
             settings.values.db = Some(url);
-            settings.origins.insert("db", SettingOrigin::Code);
+            settings.origins.insert(DB, SettingOrigin::Code);
         }
         if let Some(model) = self.model {
-            settings.values.model = Some(model).filter(|it| it != DEFAULT_MODEL);
+            settings.values.model = unless(model, DEFAULT_MODEL);
             settings.origins.insert(MODEL, SettingOrigin::Code);
         }
         if let Some(urls) = self.db_replicas {
             settings.values.db_replicas = urls;
-            settings.origins.insert("db_replicas", SettingOrigin::Code);
+            settings.origins.insert(DB_REPLICAS, SettingOrigin::Code);
         }
         if let Some(url) = self.shared_cache {
-            settings.values.shared_cache = Some(url).filter(|it| it != NONE);
-            settings.origins.insert("shared_cache", SettingOrigin::Code);
+            settings.values.shared_cache = unless(url, NONE);
+            settings.origins.insert(SHARED_CACHE, SettingOrigin::Code);
         }
         settings.mark_changes(&before, &SettingOrigin::Code);
         settings.validate()?;

@@ -9,7 +9,7 @@ use memory_core::{
 
 use super::secrets::redact_url;
 use super::setting_values::{Share, Values};
-use super::value::{Mismatch, RawValue, parse_duration, show_bytes, show_seconds};
+use super::value::{Mismatch, NONE, RawValue, parse_duration, show_bytes, show_seconds, unless};
 
 /// A setting.
 pub(super) struct Key {
@@ -47,16 +47,20 @@ impl Key {
     }
 }
 
+/// The key of the database's URL.
+pub(super) const DB: &str = "db";
+
+/// The key of the URLs of read replicas.
+pub(super) const DB_REPLICAS: &str = "db_replicas";
+
+/// The key of the shared cache's URL.
+pub(super) const SHARED_CACHE: &str = "shared_cache";
+
 /// The key of the default embedder's model.
 pub(super) const MODEL: &str = "model";
 
 /// The value of [`MODEL`] for the default model.
 pub(crate) const DEFAULT_MODEL: &str = "default";
-
-/// The value of a key where there is none, which overrides that of another source: of
-/// `db_replicas`, `previous_model`, `shared_cache`, and the limits and origins of the HTTP
-/// server.
-pub(crate) const NONE: &str = "none";
 
 /// The value of the key `language` where that of each text is detected.
 const DETECT: &str = "detect";
@@ -83,12 +87,40 @@ const CONSISTENCIES: [(&str, Option<Consistency>); 3] = [
     ("checked", Some(Consistency::Checked)),
 ];
 
+/// The key of a value of the configuration that has the name of its field and a usual kind.
+macro_rules! config_key {
+    ($field:ident: number) => {
+        Key::new(
+            stringify!($field),
+            NUMBER,
+            |values, raw| raw.integer().map(|n| values.config.$field = n),
+            |values| values.config.$field.to_string(),
+        )
+    };
+    ($field:ident: duration) => {
+        Key::new(
+            stringify!($field),
+            DURATION,
+            |values, raw| raw.seconds().map(|n| values.config.$field = n),
+            |values| show_seconds(values.config.$field),
+        )
+    };
+    ($field:ident: size) => {
+        Key::new(
+            stringify!($field),
+            SIZE,
+            |values, raw| raw.bytes().map(|size| values.config.$field = size),
+            |values| show_bytes(values.config.$field),
+        )
+    };
+}
+
 /// Every key, in the order of the documentation.
 pub(super) const KEYS: &[Key] = &[
     Key {
         is_secret: true,
         ..Key::new(
-            "db",
+            DB,
             "a database URL such as \"sqlite://agent.db\"",
             |values, raw| match raw.text()? {
                 text if text.trim().is_empty() => Err(Mismatch::Value),
@@ -99,14 +131,14 @@ pub(super) const KEYS: &[Key] = &[
             },
             |values| match &values.db {
                 Some(url) => redact_url(url),
-                None => "none".to_owned(),
+                None => NONE.to_owned(),
             },
         )
     },
     Key {
         is_secret: true,
         ..Key::new(
-            "db_replicas",
+            DB_REPLICAS,
             "\"none\", or URLs of replicas, separated by spaces, such as \
              \"postgres://app@replica/memories\"",
             |values, raw| {
@@ -134,7 +166,7 @@ pub(super) const KEYS: &[Key] = &[
         |values, raw| match raw.text()? {
             text if text.trim().is_empty() => Err(Mismatch::Value),
             text => {
-                values.model = Some(text.to_owned()).filter(|it| it != DEFAULT_MODEL);
+                values.model = unless(text, DEFAULT_MODEL);
                 Ok(())
             }
         },
@@ -149,7 +181,7 @@ pub(super) const KEYS: &[Key] = &[
         |values, raw| match raw.text()? {
             text if text.trim().is_empty() => Err(Mismatch::Value),
             text => {
-                values.previous_model = Some(text.to_owned()).filter(|it| it != NONE);
+                values.previous_model = unless(text, NONE);
                 Ok(())
             }
         },
@@ -161,12 +193,12 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         is_secret: true,
         ..Key::new(
-            "shared_cache",
+            SHARED_CACHE,
             "\"none\", or a URL such as \"valkey://cache.example:6379\"",
             |values, raw| match raw.text()? {
                 text if text != NONE && !text.contains("://") => Err(Mismatch::Value),
                 text => {
-                    values.shared_cache = Some(text.to_owned()).filter(|it| it != NONE);
+                    values.shared_cache = unless(text, NONE);
                     Ok(())
                 }
             },
@@ -197,69 +229,14 @@ pub(super) const KEYS: &[Key] = &[
         },
         |values| values.preset.name().to_owned(),
     ),
-    Key::new(
-        "cache_max_capacity",
-        NUMBER,
-        |values, raw| raw.integer().map(|n| values.config.cache_max_capacity = n),
-        |values| values.config.cache_max_capacity.to_string(),
-    ),
-    Key::new(
-        "cache_ttl_seconds",
-        DURATION,
-        |values, raw| raw.seconds().map(|n| values.config.cache_ttl_seconds = n),
-        |values| show_seconds(values.config.cache_ttl_seconds),
-    ),
-    Key::new(
-        "cache_tti_seconds",
-        DURATION,
-        |values, raw| raw.seconds().map(|n| values.config.cache_tti_seconds = n),
-        |values| show_seconds(values.config.cache_tti_seconds),
-    ),
-    Key::new(
-        "embedding_cache_capacity",
-        NUMBER,
-        |values, raw| {
-            raw.integer()
-                .map(|n| values.config.embedding_cache_capacity = n)
-        },
-        |values| values.config.embedding_cache_capacity.to_string(),
-    ),
-    Key::new(
-        "embedding_cache_ttl_seconds",
-        DURATION,
-        |values, raw| {
-            raw.seconds()
-                .map(|n| values.config.embedding_cache_ttl_seconds = n)
-        },
-        |values| show_seconds(values.config.embedding_cache_ttl_seconds),
-    ),
-    Key::new(
-        "memory_cache_max_bytes",
-        SIZE,
-        |values, raw| {
-            raw.bytes()
-                .map(|size| values.config.memory_cache_max_bytes = size)
-        },
-        |values| show_bytes(values.config.memory_cache_max_bytes),
-    ),
-    Key::new(
-        "entity_cache_max_bytes",
-        SIZE,
-        |values, raw| {
-            raw.bytes()
-                .map(|size| values.config.entity_cache_max_bytes = size)
-        },
-        |values| show_bytes(values.config.entity_cache_max_bytes),
-    ),
-    Key::new(
-        "embedding_cache_max_bytes",
-        SIZE,
-        |values, raw| {
-            raw.bytes()
-                .map(|size| values.config.embedding_cache_max_bytes = size)
-        },
-        |values| show_bytes(values.config.embedding_cache_max_bytes),
-    ),
+    config_key!(cache_max_capacity: number),
+    config_key!(cache_ttl_seconds: duration),
+    config_key!(cache_tti_seconds: duration),
+    config_key!(embedding_cache_capacity: number),
+    config_key!(embedding_cache_ttl_seconds: duration),
+    config_key!(memory_cache_max_bytes: size),
+    config_key!(entity_cache_max_bytes: size),
+    config_key!(embedding_cache_max_bytes: size),
     Key::new(
         "consistency",
         "automatic, local, checked, or bounded and a duration, such as \"bounded 2 s\"",
@@ -275,7 +252,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         |values| match values.config.max_memories_per_entity {
             Some(max) => max.to_string(),
-            None => "none".to_owned(),
+            None => NONE.to_owned(),
         },
     ),
     Key::new(
@@ -287,21 +264,8 @@ pub(super) const KEYS: &[Key] = &[
         },
         |values| name_of(&POLICIES, values.config.limit_policy),
     ),
-    Key::new(
-        "prune_min_keep",
-        NUMBER,
-        |values, raw| raw.integer().map(|n| values.config.prune_min_keep = n),
-        |values| values.config.prune_min_keep.to_string(),
-    ),
-    Key::new(
-        "consolidation_threshold",
-        NUMBER,
-        |values, raw| {
-            raw.integer()
-                .map(|n| values.config.consolidation_threshold = n)
-        },
-        |values| values.config.consolidation_threshold.to_string(),
-    ),
+    config_key!(prune_min_keep: number),
+    config_key!(consolidation_threshold: number),
     Key::new(
         "access_counting",
         "background or off",
@@ -338,12 +302,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         |values| values.ann_target_recall.0.to_string(),
     ),
-    Key::new(
-        "warm_entities",
-        NUMBER,
-        |values, raw| raw.integer().map(|n| values.config.warm_entities = n),
-        |values| values.config.warm_entities.to_string(),
-    ),
+    config_key!(warm_entities: number),
     Key::new(
         "http_rate_limit",
         "a whole number of requests per second, at least 1, or \"none\"",

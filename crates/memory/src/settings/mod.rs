@@ -6,7 +6,7 @@ mod file;
 pub(crate) mod keys;
 mod secrets;
 mod setting_values;
-mod value;
+pub(crate) mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;

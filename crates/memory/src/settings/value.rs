@@ -4,6 +4,16 @@ use std::time::Duration;
 
 use memory_core::ByteSize;
 
+/// The value of a key where there is none, which overrides that of another source: of
+/// `db_replicas`, `previous_model`, `shared_cache`, and the limits and origins of the HTTP
+/// server.
+pub(crate) const NONE: &str = "none";
+
+/// The text, unless it is the one that means that there is none.
+pub(crate) fn unless(text: impl Into<String>, absent: &str) -> Option<String> {
+    Some(text.into()).filter(|text| text != absent)
+}
+
 /// A value as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RawValue {
@@ -115,7 +125,7 @@ impl RawValue {
     /// A whole number, or `none`.
     pub(super) fn optional_integer(&self) -> Result<Option<u64>, Mismatch> {
         match self {
-            Self::Text(text) | Self::Untyped(text) if text == "none" => Ok(None),
+            Self::Text(text) | Self::Untyped(text) if text == NONE => Ok(None),
             _ => self.integer().map(Some),
         }
     }
