@@ -1,24 +1,23 @@
 //! The builder of a memory system.
 
+mod build;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(doc)]
-use memory_core::Consistency;
 use memory_core::{
-    CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, MemoryError,
-    MemoryResult, Preset, Reranker, SharedCache, Store, check_target_recall, limits,
+    CacheBackend, Clock, Embedder, IntoShared, LanguageModel, MemoryConfig, Preset, Reranker,
+    SharedCache, Store,
 };
+#[cfg(doc)]
+use memory_core::{Consistency, MemoryError};
 use memory_engine::{Engine, EngineBuilder};
 use memory_moka::MokaBackend;
 
-use crate::defaults;
-#[cfg(feature = "onnx")]
-use crate::settings::keys::DEFAULT_MODEL;
-use crate::settings::value::{NONE, unless};
 use crate::settings::{Settings, SettingsBuilder};
+#[cfg(doc)]
 use crate::system::MemorySystem;
 
 /// Builds a [`MemorySystem`] from chosen parts; what is not chosen is the
@@ -318,147 +317,6 @@ impl MemorySystemBuilder {
     pub fn configure(mut self, change: impl FnOnce(&mut MemoryConfig) + Send + 'static) -> Self {
         self.settings = self.settings.configure(change);
         self
-    }
-
-    /// Opens the chosen parts and builds the system. The embedder is opened
-    /// first: if it is missing, no database file is created.
-    ///
-    /// # Errors
-    /// [`MemoryError::Configuration`] when there is neither a URL nor a store,
-    /// or both are set in code; [`MemoryError::InvalidSetting`] for a setting that is
-    /// refused; errors of opening the parts.
-    pub async fn build(self) -> MemoryResult<MemorySystem> {
-        let (config, settings) = match self.config {
-            Some(_) if !self.settings.is_empty() => {
-                return Err(MemoryError::configuration(
-                    "`config` sets every value, so a preset, a settings file, the environment \
-                     and `configure` would have no effect; leave it out, or them",
-                ));
-            }
-            Some(config) => (config, Settings::default()),
-            None => {
-                let settings = self.settings.build()?;
-                (settings.config().clone(), settings)
-            }
-        };
-        config.validate()?;
-        // The engine checks these as well, when the model and the store are open.
-        if let Some(candidates) = self.rerank_candidates
-            && !(1..=limits::MAX_LIMIT).contains(&candidates)
-        {
-            return Err(MemoryError::configuration(format!(
-                "rerank_candidates is {candidates}; it must be from 1 to {}",
-                limits::MAX_LIMIT
-            )));
-        }
-        if self.shared_cache_budget == Some(Duration::ZERO) {
-            return Err(MemoryError::configuration(
-                "the budget of the shared cache cannot be zero; 5 ms is the default",
-            ));
-        }
-        if self.store.is_some() && self.url.is_some() {
-            return Err(MemoryError::configuration(
-                "set either a URL or a store, not both",
-            ));
-        }
-        if self.store.is_some() && self.replicas.as_ref().is_some_and(|urls| !urls.is_empty()) {
-            return Err(MemoryError::configuration(
-                "replicas are of a URL's server; for a store, set them in its options",
-            ));
-        }
-        if self.store.is_some() && self.ann_target_recall.is_some() {
-            return Err(MemoryError::configuration(
-                "`ann_target_recall` is of a URL's server; for a store, set it in its options",
-            ));
-        }
-        if let Some(recall) = self.ann_target_recall {
-            let checked = check_target_recall(recall);
-            checked.map_err(|error| MemoryError::configuration(error.to_string()))?;
-        }
-        if self.shared_cache.is_some() && self.shared_cache_url.is_some() {
-            return Err(MemoryError::configuration(
-                "set either a URL of a shared cache or a shared cache, not both",
-            ));
-        }
-        let replicas = match self.replicas {
-            Some(urls) => urls,
-            None => settings.db_replicas().to_vec(),
-        };
-        let shared_cache_url = chosen(self.shared_cache_url, NONE, settings.shared_cache());
-        let shared_cache = match (self.shared_cache, shared_cache_url) {
-            (Some(cache), _) => Some(cache),
-            (None, Some(url)) => Some(defaults::shared_cache(&url)?),
-            (None, None) => None,
-        };
-        let url = self.url.or_else(|| settings.db().map(str::to_owned));
-        if self.store.is_none() && url.is_none() {
-            return Err(MemoryError::configuration(
-                "set a URL or a store, or `db` in the settings",
-            ));
-        }
-        let url = url.as_deref().unwrap_or_default();
-        #[cfg(feature = "onnx")]
-        if self.embedder.is_some() && (self.precision.is_some() || self.model.is_some()) {
-            return Err(MemoryError::configuration(
-                "`precision` and `model` apply to the default embedder only; set them in your own embedder's options",
-            ));
-        }
-        #[cfg(feature = "onnx")]
-        if self.previous_embedder.is_some() && self.previous_model.is_some() {
-            return Err(MemoryError::configuration(
-                "set either a previous embedder or a previous model, not both",
-            ));
-        }
-        #[cfg(feature = "onnx")]
-        let precision = self.precision.unwrap_or_default();
-        let embedder = match self.embedder {
-            Some(embedder) => embedder,
-            #[cfg(feature = "onnx")]
-            None => {
-                let model = chosen(self.model, DEFAULT_MODEL, settings.model());
-                defaults::default_embedder(model, precision).await?
-            }
-            #[cfg(not(feature = "onnx"))]
-            None => defaults::default_embedder().await?,
-        };
-        let budget = self.shared_cache_budget;
-        let mut engine = self
-            .engine
-            .shared_cache_budget(budget.unwrap_or(settings.shared_cache_budget()));
-        if let Some(candidates) = self.rerank_candidates {
-            engine = engine.rerank_candidates(candidates);
-        }
-        if let Some(previous) = self.previous_embedder {
-            engine = engine.previous_embedder(previous);
-        } else {
-            #[cfg(feature = "onnx")]
-            if let Some(model) = chosen(self.previous_model, NONE, settings.previous_model()) {
-                let previous = defaults::default_embedder(Some(model), precision).await?;
-                engine = engine.previous_embedder(previous);
-            }
-        }
-        let (store, config) = match self.store {
-            Some(store) => (store, config),
-            None => {
-                let recall = self.ann_target_recall;
-                let recall = recall.unwrap_or(settings.ann_target_recall());
-                defaults::store(url, &replicas, recall, config).await?
-            }
-        };
-        if let Some(cache) = shared_cache {
-            engine = engine.shared_cache(cache);
-        }
-        let engine = engine.config(config).build(store, embedder)?;
-        Ok(MemorySystem::new(engine))
-    }
-}
-
-/// What code chose, else what the settings have. `absent` in code is nothing, whatever they
-/// have.
-fn chosen(code: Option<String>, absent: &str, setting: Option<&str>) -> Option<String> {
-    match code {
-        Some(value) => unless(value, absent),
-        None => setting.map(str::to_owned),
     }
 }
 
