@@ -257,7 +257,7 @@ impl From<ServerError> for Failure {
             ServerError::TokensRequired(_) => Self::new(Code::Usage, "configuration", message)
                 .with_hint("memory token makes one, and --tokens names its file"),
             ServerError::Origin(_) => Self::new(Code::Usage, "configuration", message),
-            ServerError::Io(_) | ServerError::Handshake => Self::new(Code::Failed, "io", message),
+            _ => Self::new(Code::Failed, "io", message),
         }
     }
 }

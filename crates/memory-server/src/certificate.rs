@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -34,9 +35,11 @@ pub struct TlsIdentity {
 }
 
 /// Why a certificate cannot be used. It never contains a key.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read as PEM, or has nothing of the kind.
+    #[error("cannot read {expected} in {}: {source}; it must be a PEM file", .path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -46,36 +49,8 @@ pub enum TlsError {
         source: io::Error,
     },
     /// The certificate and the key do not fit, or are of a kind that is not supported.
-    Identity(rustls::Error),
-}
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File {
-                path,
-                expected,
-                source,
-            } => write!(
-                f,
-                "cannot read {expected} in {}: {source}; it must be a PEM file",
-                path.display()
-            ),
-            Self::Identity(error) => write!(
-                f,
-                "the certificate and the private key cannot be used together: {error}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::File { source, .. } => Some(source),
-            Self::Identity(error) => Some(error),
-        }
-    }
+    #[error("the certificate and the private key cannot be used together: {0}")]
+    Identity(#[source] rustls::Error),
 }
 
 impl TlsIdentity {

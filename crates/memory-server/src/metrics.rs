@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use memory::metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use thiserror::Error;
 use tokio::time::sleep;
 
 /// How often the recorder adds recorded values to their buckets.
@@ -23,21 +24,9 @@ impl fmt::Debug for Metrics {
 }
 
 /// Why metrics cannot be recorded: the process has another recorder.
-#[derive(Debug)]
-pub struct MetricsError(BuildError);
-
-impl fmt::Display for MetricsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(error) = self;
-        write!(f, "metrics cannot be recorded: {error}")
-    }
-}
-
-impl std::error::Error for MetricsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
+#[derive(Debug, Error)]
+#[error("metrics cannot be recorded: {0}")]
+pub struct MetricsError(#[source] BuildError);
 
 impl Metrics {
     /// Installs the recorder of this process, with the buckets that the metrics ask for.

@@ -13,6 +13,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use memory::MemorySystem;
+use thiserror::Error;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -176,52 +177,35 @@ impl ServerOptions {
 }
 
 /// Why a server does not start or ends.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// The address is reachable from other machines, and there are no tokens.
+    #[error(
+        "{0} can be reached from other machines, so the server needs tokens; create some, or bind \
+         to 127.0.0.1"
+    )]
     TokensRequired(SocketAddr),
     /// An allowed origin is not the origin of a web page.
+    #[error(
+        "{0:?} is not the origin of a web page; it must be a scheme and a host, and a port unless \
+         it is the default one, such as https://app.example"
+    )]
     Origin(String),
     /// The server cannot listen on the address.
+    #[error(transparent)]
     Io(ListenError),
     /// An MCP client on standard input did not begin as the protocol demands.
+    #[error(
+        "the MCP client did not begin with a valid initialize request; docs/mcp.md says how agents \
+         are configured"
+    )]
     Handshake,
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TokensRequired(address) => write!(
-                f,
-                "{address} can be reached from other machines, so the server needs tokens; create \
-                 some, or bind to 127.0.0.1"
-            ),
-            Self::Origin(origin) => write!(
-                f,
-                "{origin:?} is not the origin of a web page; it must be a scheme and a host, and a \
-                 port unless it is the default one, such as https://app.example"
-            ),
-            Self::Io(error) => error.fmt(f),
-            Self::Handshake => f.write_str(
-                "the MCP client did not begin with a valid initialize request; docs/mcp.md says \
-                 how agents are configured",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ServerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            // Its text is this one's, so a chain would have it twice.
-            Self::Io(error) => error.source(),
-            Self::TokensRequired(_) | Self::Origin(_) | Self::Handshake => None,
-        }
-    }
 }
 
 /// Why a server cannot listen on its address.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ListenError {
     /// The address.
     pub address: SocketAddr,

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 use uuid::Uuid;
 
 /// How long a file is trusted before it is read again. A removed token works at most
@@ -74,6 +75,7 @@ struct TokenLine {
 
 /// A token that was made, and the only time that it is shown.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct NewToken {
     /// What identifies it in the file.
     pub id: String,
@@ -82,9 +84,11 @@ pub struct NewToken {
 }
 
 /// Why a file of tokens cannot be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TokensError {
     /// It cannot be read or written.
+    #[error("cannot use the file of tokens {}: {source}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -92,41 +96,17 @@ pub enum TokensError {
         source: io::Error,
     },
     /// A line is not a token.
+    #[error(
+        "line {line} of the file of tokens {} is malformed; each line must be one JSON object with \
+         id, sha256, entities and access (read or write)",
+        .path.display()
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
-}
-
-impl std::fmt::Display for TokensError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io { path, source } => {
-                write!(
-                    f,
-                    "cannot use the file of tokens {}: {source}",
-                    path.display()
-                )
-            }
-            Self::Malformed { path, line } => write!(
-                f,
-                "line {line} of the file of tokens {} is malformed; each line must be one JSON \
-                 object with id, sha256, entities and access (read or write)",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TokensError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            Self::Malformed { .. } => None,
-        }
-    }
 }
 
 /// The tokens of a file.
