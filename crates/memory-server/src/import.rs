@@ -188,10 +188,7 @@ async fn receive(
         };
         received += chunk.len() as u64;
         if received > limits.max_bytes {
-            let max = limits.max_bytes;
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            let detail = format!("the body has more than {max} bytes; send it in parts");
-            break Problem::new(status, "invalid_input", "Invalid body", detail);
+            break Problem::body_too_large(limits.max_bytes);
         }
         if chunks.send(Ok(chunk)).await.is_err() {
             // The reader ended first, and says why.

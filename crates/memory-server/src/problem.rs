@@ -1,5 +1,6 @@
 //! Errors as problem details (RFC 9457).
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use axum::Json;
@@ -95,27 +96,38 @@ impl Problem {
     }
 
     /// The same request may succeed after this time.
-    pub(crate) fn retry_after(self, wait: Duration) -> Self {
-        let headers = ProblemHeaders {
-            retry_after: Some(whole_seconds(wait)),
-            etag: None,
-        };
-        Self {
-            headers: Some(headers.into()),
-            ..self
-        }
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.headers.get_or_insert_default().retry_after = Some(whole_seconds(wait));
+        self
     }
 
     /// Adds the entity's current tag.
-    pub(crate) fn with_etag(self, etag: String) -> Self {
-        let headers = ProblemHeaders {
-            retry_after: None,
-            etag: Some(etag),
-        };
-        Self {
-            headers: Some(headers.into()),
-            ..self
-        }
+    pub(crate) fn with_etag(mut self, etag: String) -> Self {
+        self.headers.get_or_insert_default().etag = Some(etag);
+        self
+    }
+
+    /// A body that broke off, or cannot be read to its end for another reason.
+    pub(crate) fn invalid_body(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self::new(status, "invalid_input", "Invalid body", detail)
+    }
+
+    /// A body of more than `max` bytes.
+    pub(crate) fn body_too_large(max: impl Display) -> Self {
+        Self::invalid_body(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body has more than {max} bytes; send it in parts"),
+        )
+    }
+
+    /// A body of a kind that is not read here.
+    pub(crate) fn unsupported_media_type(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type",
+            detail,
+        )
     }
 
     /// The server failed at its own work.

@@ -79,10 +79,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let mut encodings = encodings.map(|value| value.to_str().unwrap_or(""));
     match encodings.all(|it| it.trim().is_empty() || it.trim().eq_ignore_ascii_case("identity")) {
         true => Ok(()),
-        false => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "Unsupported media type",
+        false => Err(Problem::unsupported_media_type(
             "the body is compressed, which is not read here; send it without Content-Encoding",
         )),
     }
@@ -103,15 +100,10 @@ pub(crate) fn check_media_type(
     let is_allowed = |allowed: &&str| allowed.eq_ignore_ascii_case(essence.trim());
     match allowed.iter().any(is_allowed) {
         true => Ok(()),
-        false => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "Unsupported media type",
-            format!(
-                "the header Content-Type is not one that is read here; send {}",
-                allowed.join(" or ")
-            ),
-        )),
+        false => Err(Problem::unsupported_media_type(format!(
+            "the header Content-Type is not one that is read here; send {}",
+            allowed.join(" or ")
+        ))),
     }
 }
 
@@ -125,15 +117,11 @@ impl FromRequest<ServerState> for Text {
         check_media_type(request.headers(), &["application/json"])?;
         let bytes = Bytes::from_request(request, server)
             .await
-            .map_err(|error| {
-                let max = server.max_body_bytes;
-                let detail = match error.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => {
-                        format!("the body has more than {max} bytes; send it in parts")
-                    }
-                    _ => "the body broke off; send the request again".to_owned(),
-                };
-                Problem::new(error.status(), "invalid_input", "Invalid body", detail)
+            .map_err(|error| match error.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(server.max_body_bytes),
+                status => {
+                    Problem::invalid_body(status, "the body broke off; send the request again")
+                }
             })?;
         let text = String::from_utf8(bytes.into());
         text.map(Self).map_err(|error| {
