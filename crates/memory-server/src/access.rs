@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::conditional_write::{ConditionalWrites, Precondition, refuse_preconditions};
 use crate::problem::{Answer, Problem};
-use crate::server::ServerState;
+use crate::state::ServerState;
 use crate::time_limit::{Effect, Progress};
 use crate::tokens::{Access, TokenScope};
 

@@ -21,8 +21,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
+use crate::idempotency::KeyedIds;
 use crate::problem::Problem;
-use crate::request::KeyedIds;
 use crate::schema::RefusedLine;
 
 /// Refused lines that an answer contains.

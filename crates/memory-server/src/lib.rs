@@ -2,7 +2,10 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `server` | [`Server`]: options, binding, the layers around the endpoints |
+//! | `server` | [`Server`]: binding, the layers around the endpoints |
+//! | `options` | [`ServerOptions`] |
+//! | `error` | [`ServerError`]: why a server does not start or ends |
+//! | `state` | what all handlers share |
 //! | `tokens` | [`Tokens`]: who may do what; a file with hashes |
 //! | `access` | checks the token of a request against the entity and the operation |
 //! | `origin` | refuses what web pages of other sites send |
@@ -17,7 +20,9 @@
 //! | `file_state` | whether the files of a certificate changed |
 //! | `problem` | errors as problem details (RFC 9457) |
 //! | `query_parameters` | refuses query parameters that an endpoint does not have |
-//! | `request` | reading JSON bodies, query strings and idempotency keys |
+//! | `request` | reading JSON bodies, query strings and ids of the path |
+//! | `filters` | filters of bodies; filters and pages of query strings |
+//! | `idempotency` | ids by which a repeated request writes nothing again |
 //! | `routes/` | the endpoints, one file per group; `routes/mod.rs` has the table |
 //! | `import` | JSON lines of a body, stored while they arrive |
 //! | `import_slots` | how many imports may be in progress at once |
@@ -37,14 +42,18 @@ mod certificate;
 mod conditional_write;
 mod connections;
 mod entity_names;
+mod error;
 mod etag;
 #[cfg(feature = "tls")]
 mod file_state;
+mod filters;
+mod idempotency;
 mod import;
 mod import_slots;
 mod mcp;
 mod metrics;
 mod model_check;
+mod options;
 mod origin;
 mod problem;
 mod query_parameters;
@@ -54,6 +63,7 @@ mod request;
 mod routes;
 mod schema;
 mod server;
+mod state;
 mod time_limit;
 #[cfg(feature = "tls")]
 mod tls;
@@ -62,10 +72,12 @@ mod write_timeout;
 
 #[cfg(feature = "tls")]
 pub use certificate::{TlsError, TlsIdentity};
+pub use error::{ListenError, ServerError};
 pub use mcp::McpServer;
 pub use metrics::{Metrics, MetricsError};
+pub use options::ServerOptions;
 pub use problem::Problem;
 pub use routes::openapi;
 pub use schema::MemoryInput;
-pub use server::{ListenError, Server, ServerError, ServerOptions};
+pub use server::Server;
 pub use tokens::{Access, NewToken, TokenScope, Tokens, TokensError};

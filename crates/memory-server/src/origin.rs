@@ -17,8 +17,9 @@ use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
+use crate::error::ServerError;
 use crate::problem::Problem;
-use crate::server::{ServerError, ServerState};
+use crate::state::ServerState;
 
 /// What pages of other sites may do: nothing, apart from those of allowed origins.
 pub(crate) struct AllowedOrigins {

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::filters::default_page;
 use crate::request::present;
 
 /// The fewest characters of an answer that a caller may ask for.
@@ -22,10 +23,6 @@ const fn default_max_chars() -> usize {
 
 const fn default_recall_limit() -> usize {
     RecallRequest::DEFAULT_LIMIT
-}
-
-const fn default_page() -> usize {
-    20
 }
 
 /// Reads a count. A number without a fraction is an integer in JSON Schema, however it is

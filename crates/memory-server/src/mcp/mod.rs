@@ -28,7 +28,7 @@ use rmcp::service::ServerInitializeError;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 
-use crate::server::ServerError;
+use crate::error::ServerError;
 use tools::Operation;
 
 /// The operations as an MCP server.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::access::WholeProcess;
 use crate::problem::{Answer, Problem};
-use crate::server::ServerState;
+use crate::state::ServerState;
 
 /// Whether the process answers
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 204, description = "Done")))]

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::{Changes, Writes};
+use crate::filters::Filter;
 use crate::problem::{Answer, Problem};
-use crate::request::{Body, Filter, Id};
+use crate::request::{Body, Id};
 use crate::schema::IfMatch;
 use crate::time_limit::Effect;
 

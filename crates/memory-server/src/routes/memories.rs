@@ -13,11 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::{Changes, Reads, Writes};
 use crate::etag::EntityTag;
+use crate::filters::{PageQuery, parse_time};
+use crate::idempotency::KeyedIds;
 use crate::problem::{Answer, Problem};
-use crate::request::{
-    Body, Id, KeyedIds, PageQuery, Query, Text, check_batch, check_object, malformed, parse_time,
-    present,
-};
+use crate::request::{Body, Id, Query, Text, check_batch, check_object, malformed, present};
 use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
 use crate::time_limit::{Effect, Repeat};
 
@@ -272,6 +271,24 @@ pub(crate) struct Update {
     entities: Option<BTreeMap<String, String>>,
 }
 
+impl From<Update> for MemoryPatch {
+    fn from(update: Update) -> Self {
+        let mut patch = Self::new();
+        patch.content = update.content;
+        patch.kind = update.kind;
+        patch.timestamp = update.timestamp;
+        patch.importance = update.importance;
+        patch.context = update.context;
+        patch.tags = update.tags;
+        patch.metadata = update.metadata;
+        patch.entities = update.entities.map(|entities| {
+            let entities = entities.into_iter();
+            entities.map(|(name, role)| (name.into(), role)).collect()
+        });
+        patch
+    }
+}
+
 /// Change parts of a memory
 #[utoipa::path(
     patch,
@@ -290,18 +307,7 @@ pub(super) async fn update(
     Id(id): Id,
     Body(update): Body<Update>,
 ) -> Answer<Response> {
-    let mut patch = MemoryPatch::new();
-    patch.content = update.content;
-    patch.kind = update.kind;
-    patch.timestamp = update.timestamp;
-    patch.importance = update.importance;
-    patch.context = update.context;
-    patch.tags = update.tags;
-    patch.metadata = update.metadata;
-    patch.entities = update.entities.map(|entities| {
-        let entities = entities.into_iter();
-        entities.map(|(name, role)| (name.into(), role)).collect()
-    });
+    let patch = MemoryPatch::from(update);
     let owner = entity.id.clone();
     let altering = entity.write(id, |memory| async move {
         memory.alter_memory(owner, id, patch).await

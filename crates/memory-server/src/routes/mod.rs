@@ -40,7 +40,7 @@ use utoipa_axum::routes;
 
 use crate::problem::Problem;
 use crate::schema::BearerTokens;
-use crate::server::ServerState;
+use crate::state::ServerState;
 use crate::time_limit::{TimeLimit, limit_time};
 
 /// The OpenAPI document of the server.

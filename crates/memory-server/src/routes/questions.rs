@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Reads;
+use crate::filters::Filter;
 use crate::problem::{Answer, Problem};
-use crate::request::{Body, Filter};
+use crate::request::Body;
 
 /// A question.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -11,12 +11,13 @@ use memory_json::{ExportReader, Line};
 
 use crate::access::{Reads, Writes};
 use crate::etag::EntityTag;
+use crate::idempotency::KeyedIds;
 use crate::import::{ImportAnswer, import_lines};
 use crate::import_slots::ImportSlots;
 use crate::problem::{Answer, Problem};
-use crate::request::{KeyedIds, check_media_type};
+use crate::request::check_media_type;
 use crate::schema::{IdempotencyKey, IfNoneMatch, MemoryInput};
-use crate::server::ServerState;
+use crate::state::ServerState;
 use crate::time_limit::{Effect, Repeat};
 
 /// The media type of JSON lines.
