@@ -18,7 +18,7 @@ use crate::time_limit::{Effect, Progress};
 use crate::tokens::{Access, TokenScope};
 
 /// The entity of a request that reads, whose token allows to read it.
-pub(crate) struct Reads {
+pub(crate) struct ReadableEntity {
     pub(crate) id: EntityId,
     pub(crate) memory: MemorySystem,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Reads {
 /// The entity of a request that writes, whose token allows to change it. The system is only
 /// within reach of [`begin`](Self::begin), so that the end of the request's time is answered
 /// by what it has begun. It has no preconditions.
-pub(crate) struct Writes {
+pub(crate) struct WritableEntity {
     pub(crate) id: EntityId,
     /// The id of the request's token; empty where the server has none.
     pub(crate) token_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct Writes {
     progress: Progress,
 }
 
-impl Writes {
+impl WritableEntity {
     /// Begins to write.
     pub(crate) fn begin(&self, effect: Effect) -> &MemorySystem {
         self.progress.begin(effect);
@@ -44,7 +44,7 @@ impl Writes {
 
 /// The entity of a request that changes one of its memories, if the request's precondition
 /// holds, and whose token allows that.
-pub(crate) struct Changes {
+pub(crate) struct ConditionalEntity {
     pub(crate) id: EntityId,
     memory: MemorySystem,
     progress: Progress,
@@ -52,7 +52,7 @@ pub(crate) struct Changes {
     conditional_writes: Arc<ConditionalWrites>,
 }
 
-impl Changes {
+impl ConditionalEntity {
     /// Performs a change of the memory `id`, if the request's precondition holds.
     pub(crate) async fn write<T, F>(
         &self,
@@ -81,7 +81,7 @@ impl Changes {
 
 /// A request for the entities that its token may read: those whose names start with
 /// `prefix`.
-pub(crate) struct Everyone {
+pub(crate) struct ReadableEntities {
     pub(crate) memory: MemorySystem,
     pub(crate) prefix: String,
 }
@@ -89,7 +89,7 @@ pub(crate) struct Everyone {
 /// A request for what concerns the whole process, whose token covers every entity: numbers
 /// of the process tell something of each of them, and so does the time of an embedding, as
 /// vectors are cached by text.
-pub(crate) struct WholeProcess {
+pub(crate) struct ProcessAccess {
     pub(crate) memory: MemorySystem,
 }
 
@@ -99,13 +99,13 @@ struct EntityPath {
 }
 
 /// The entity in the path of a request whose token allows `needed`, and the token's id.
-async fn entity(
+async fn authorize_entity(
     parts: &mut Parts,
     server: &ServerState,
     needed: Access,
 ) -> Result<(EntityId, String), Problem> {
     // First who asks: without a token nothing else is said.
-    let (token_id, scope) = scope(parts, server)?;
+    let (token_id, scope) = token_scope(parts, server)?;
     let path = Path::<EntityPath>::from_request_parts(parts, server).await;
     let Path(EntityPath { entity }) =
         path.map_err(|_| Problem::invalid_input("the path is not valid UTF-8"))?;
@@ -119,21 +119,21 @@ async fn entity(
     Ok((entity.into(), token_id))
 }
 
-impl FromRequestParts<ServerState> for Reads {
+impl FromRequestParts<ServerState> for ReadableEntity {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let (id, _) = entity(parts, server, Access::Read).await?;
+        let (id, _) = authorize_entity(parts, server, Access::Read).await?;
         let memory = server.memory.clone();
         Ok(Self { id, memory })
     }
 }
 
-impl FromRequestParts<ServerState> for Writes {
+impl FromRequestParts<ServerState> for WritableEntity {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let (id, token_id) = entity(parts, server, Access::Write).await?;
+        let (id, token_id) = authorize_entity(parts, server, Access::Write).await?;
         refuse_preconditions(&parts.headers)?;
         Ok(Self {
             id,
@@ -144,11 +144,11 @@ impl FromRequestParts<ServerState> for Writes {
     }
 }
 
-impl FromRequestParts<ServerState> for Changes {
+impl FromRequestParts<ServerState> for ConditionalEntity {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let (id, _) = entity(parts, server, Access::Write).await?;
+        let (id, _) = authorize_entity(parts, server, Access::Write).await?;
         Ok(Self {
             id,
             precondition: Precondition::of(&parts.headers, &server.memory)?,
@@ -165,11 +165,11 @@ fn progress(parts: &Parts) -> Progress {
     progress.cloned().unwrap_or_default()
 }
 
-impl FromRequestParts<ServerState> for Everyone {
+impl FromRequestParts<ServerState> for ReadableEntities {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let (_, scope) = scope(parts, server)?;
+        let (_, scope) = token_scope(parts, server)?;
         server.query_parameters.check(parts)?;
         Ok(Self {
             memory: server.memory.clone(),
@@ -178,11 +178,12 @@ impl FromRequestParts<ServerState> for Everyone {
     }
 }
 
-impl FromRequestParts<ServerState> for WholeProcess {
+impl FromRequestParts<ServerState> for ProcessAccess {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
-        let Everyone { memory, prefix } = Everyone::from_request_parts(parts, server).await?;
+        let ReadableEntities { memory, prefix } =
+            ReadableEntities::from_request_parts(parts, server).await?;
         match prefix.is_empty() {
             true => Ok(Self { memory }),
             false => Err(forbidden(
@@ -201,14 +202,14 @@ pub(crate) async fn attach_scope(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let (_, scope) = scope(&parts, &server)?;
+    let (_, scope) = token_scope(&parts, &server)?;
     parts.extensions.insert(scope);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// The id of a request's token and what it allows; counts the request against the token's
 /// rate.
-fn scope(parts: &Parts, server: &ServerState) -> Result<(String, TokenScope), Problem> {
+fn token_scope(parts: &Parts, server: &ServerState) -> Result<(String, TokenScope), Problem> {
     let (id, scope) = match &server.tokens {
         None => ("", TokenScope::everything()),
         Some(tokens) => bearer(&parts.headers)

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use memory::{Consistency, Generation, MemorySystem};
 
-use crate::access::Reads;
+use crate::access::ReadableEntity;
 use crate::problem::{Answer, Problem};
 
 /// The state of an entity that an answer reflects, or an older one.
@@ -29,7 +29,7 @@ impl EntityTag {
     ///
     /// # Errors
     /// Headers that are not lists of tags; `If-Match` where answers have no tags.
-    pub(crate) async fn read(entity: &Reads, headers: &HeaderMap) -> Answer<Self> {
+    pub(crate) async fn read(entity: &ReadableEntity, headers: &HeaderMap) -> Answer<Self> {
         let expected = TagList::of(headers, &header::IF_MATCH)?;
         let known = TagList::of(headers, &header::IF_NONE_MATCH)?;
         if !are_tags_exact(&entity.memory) {

@@ -9,7 +9,7 @@ use memory::EntityId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::{Everyone, Reads, WholeProcess, Writes};
+use crate::access::{ProcessAccess, ReadableEntities, ReadableEntity, WritableEntity};
 use crate::conditional_write::refuse_preconditions;
 use crate::entity_names;
 use crate::etag::EntityTag;
@@ -37,7 +37,7 @@ pub(crate) struct Stats {
     params(("entity" = String, Path, description = "The entity's name"), IfNoneMatch),
     responses((status = 200, description = "Done", body = Stats), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn stats(entity: Reads, headers: HeaderMap) -> Answer<Response> {
+pub(super) async fn stats(entity: ReadableEntity, headers: HeaderMap) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
     if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
@@ -76,7 +76,7 @@ pub(crate) struct ModelCount {
     params(("entity" = String, Path, description = "The entity's name")),
     responses((status = 200, description = "Done", body = Models), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn models(entity: Reads) -> Answer<Json<Models>> {
+pub(super) async fn models(entity: ReadableEntity) -> Answer<Json<Models>> {
     let counts = entity.memory.count_by_model(entity.id).await?;
     let models = counts.into_iter().map(|(model, memories)| ModelCount {
         model: model.as_str().to_owned(),
@@ -97,7 +97,7 @@ pub(super) async fn models(entity: Reads) -> Answer<Json<Models>> {
     params(("entity" = String, Path, description = "The entity's name")),
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn invalidate_entity_cache(entity: Writes) -> Answer<StatusCode> {
+pub(super) async fn invalidate_entity_cache(entity: WritableEntity) -> Answer<StatusCode> {
     entity.id.validate()?;
     entity
         .begin(Effect::Write)
@@ -142,7 +142,7 @@ pub(crate) struct Entities {
     responses((status = 200, description = "Done", body = Entities), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn list(
-    everyone: Everyone,
+    everyone: ReadableEntities,
     Query(query): Query<EntitiesQuery>,
 ) -> Answer<Json<Entities>> {
     let after = query.after.map(Into::into);
@@ -158,7 +158,7 @@ pub(super) async fn list(
     tag = "entities",
     responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn caches(process: WholeProcess) -> Response {
+pub(super) async fn caches(process: ProcessAccess) -> Response {
     Json(process.memory.cache_stats()).into_response()
 }
 
@@ -191,7 +191,7 @@ pub(crate) struct Vectors {
     responses((status = 200, description = "Done", body = Vectors), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn embed(
-    process: WholeProcess,
+    process: ProcessAccess,
     headers: HeaderMap,
     Body(request): Body<Texts>,
 ) -> Answer<Json<Vectors>> {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::access::WholeProcess;
+use crate::access::ProcessAccess;
 use crate::problem::{Answer, Problem};
 use crate::state::ServerState;
 
@@ -47,7 +47,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     )
 )]
 pub(super) async fn metrics(
-    _: WholeProcess,
+    _: ProcessAccess,
     State(server): State<ServerState>,
 ) -> Answer<Response> {
     let metrics = server.metrics.ok_or_else(|| {

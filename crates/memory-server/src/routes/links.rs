@@ -9,7 +9,7 @@ use memory_json::RelatedAnswer;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::access::{Changes, Reads};
+use crate::access::{ConditionalEntity, ReadableEntity};
 use crate::etag::EntityTag;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Id};
@@ -27,7 +27,11 @@ use crate::schema::{IfMatch, IfNoneMatch};
     ),
     responses((status = 200, description = "Done", body = RelatedAnswer<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn related(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
+pub(super) async fn related(
+    entity: ReadableEntity,
+    headers: HeaderMap,
+    Id(id): Id,
+) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
     let related = entity.memory.related(entity.id, id).await?;
     if let Some(not_modified) = tag.not_modified()? {
@@ -69,7 +73,7 @@ fn target(path: &LinkPath) -> Answer<MemoryId> {
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn relate(
-    entity: Changes,
+    entity: ConditionalEntity,
     Id(from): Id,
     Path(path): Path<LinkPath>,
     Body(link): Body<Relation>,
@@ -97,7 +101,7 @@ pub(super) async fn relate(
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn unrelate(
-    entity: Changes,
+    entity: ConditionalEntity,
     Id(from): Id,
     Path(path): Path<LinkPath>,
 ) -> Answer<StatusCode> {

@@ -9,7 +9,7 @@ use memory_json::{PruneAnswer, UndoAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{Changes, Writes};
+use crate::access::{ConditionalEntity, WritableEntity};
 use crate::filters::Filter;
 use crate::problem::{Answer, Problem};
 use crate::request::{Body, Id};
@@ -54,7 +54,10 @@ struct ConsolidateAnswer {
     request_body = Consolidate,
     responses((status = 200, description = "Done", body = Object), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -> Answer<Response> {
+pub(super) async fn consolidate(
+    entity: WritableEntity,
+    Body(body): Body<Consolidate>,
+) -> Answer<Response> {
     let filter = MemoryFilter::from(body.filter);
     if body.if_needed {
         if filter != MemoryFilter::new() || body.min_similarity.is_some() {
@@ -96,7 +99,7 @@ pub(super) async fn consolidate(entity: Writes, Body(body): Body<Consolidate>) -
     ),
     responses((status = 200, description = "Done", body = UndoAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn undo(entity: Changes, Id(id): Id) -> Answer<Json<UndoAnswer>> {
+pub(super) async fn undo(entity: ConditionalEntity, Id(id): Id) -> Answer<Json<UndoAnswer>> {
     let owner = entity.id.clone();
     let undoing = entity.write(id, |memory| async move {
         memory.undo_consolidation(owner, id).await
@@ -123,7 +126,10 @@ pub(crate) struct Prune {
     request_body = Prune,
     responses((status = 200, description = "Done", body = PruneAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn prune(entity: Writes, Body(body): Body<Prune>) -> Answer<Json<PruneAnswer>> {
+pub(super) async fn prune(
+    entity: WritableEntity,
+    Body(body): Body<Prune>,
+) -> Answer<Json<PruneAnswer>> {
     let memory = entity.begin(Effect::Maintenance);
     let pruning = memory.prune_low_importance_memories(&entity.id, body.keep);
     Ok(Json(PruneAnswer {
@@ -170,7 +176,10 @@ pub(crate) struct Reembedded {
     request_body = Reembed,
     responses((status = 200, description = "Done", body = Reembedded), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn reembed(entity: Writes, Body(body): Body<Reembed>) -> Answer<Json<Reembedded>> {
+pub(super) async fn reembed(
+    entity: WritableEntity,
+    Body(body): Body<Reembed>,
+) -> Answer<Json<Reembedded>> {
     let mut request = ReembedRequest::new()
         .all(body.force)
         .keep_others(body.keep_others);

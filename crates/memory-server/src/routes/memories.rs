@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::access::{Changes, Reads, Writes};
+use crate::access::{ConditionalEntity, ReadableEntity, WritableEntity};
 use crate::etag::EntityTag;
 use crate::filters::{PageQuery, parse_time};
 use crate::idempotency::KeyedIds;
@@ -46,7 +46,7 @@ pub(crate) struct RetainedBatch {
     responses((status = 201, description = "Stored", body = Retained), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn retain(
-    entity: Writes,
+    entity: WritableEntity,
     headers: HeaderMap,
     body: Text,
 ) -> Answer<(StatusCode, Json<Retained>)> {
@@ -83,7 +83,7 @@ pub(crate) struct Batch<'a> {
     responses((status = 201, description = "Stored", body = RetainedBatch), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn retain_batch(
-    entity: Writes,
+    entity: WritableEntity,
     headers: HeaderMap,
     body: Text,
 ) -> Answer<(StatusCode, Json<RetainedBatch>)> {
@@ -106,7 +106,7 @@ pub(super) async fn retain_batch(
 }
 
 /// Parses a memory of the entity in the path.
-fn item(entity: &Writes, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatchItem> {
+fn item(entity: &WritableEntity, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatchItem> {
     if !text.trim_start().starts_with('{') {
         return Err(Problem::invalid_input("a memory must be one JSON object"));
     }
@@ -140,7 +140,7 @@ fn item(entity: &Writes, text: &str, id: Option<MemoryId>) -> Answer<MemoryBatch
     responses((status = 200, description = "Done", body = ListAnswer<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn list(
-    entity: Reads,
+    entity: ReadableEntity,
     headers: HeaderMap,
     Query(query): Query<PageQuery>,
 ) -> Answer<Response> {
@@ -179,7 +179,11 @@ pub(super) async fn list(
     ),
     responses((status = 200, description = "Done", body = Line<'static>), (status = 304, description = "Unchanged since the given entity tag"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn get(entity: Reads, headers: HeaderMap, Id(id): Id) -> Answer<Response> {
+pub(super) async fn get(
+    entity: ReadableEntity,
+    headers: HeaderMap,
+    Id(id): Id,
+) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
     // First whether it exists: the tag is that of the entity.
     let memory = entity.memory.get_memory(entity.id, id).await?;
@@ -215,7 +219,7 @@ pub(crate) struct Memories<'a> {
     responses((status = 200, description = "Done", body = Memories<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn get_memories(
-    entity: Reads,
+    entity: ReadableEntity,
     Body(request): Body<GetMemories>,
 ) -> Answer<Response> {
     check_batch("ids", request.ids.len())?;
@@ -238,7 +242,10 @@ pub(super) async fn get_memories(
     ),
     responses((status = 204, description = "Done"), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn invalidate_memory_cache(entity: Writes, Id(id): Id) -> Answer<StatusCode> {
+pub(super) async fn invalidate_memory_cache(
+    entity: WritableEntity,
+    Id(id): Id,
+) -> Answer<StatusCode> {
     let memory = entity.begin(Effect::Write);
     // The cache is asked for an id alone, whosever memory it is.
     memory.get_memory(&entity.id, id).await?;
@@ -303,7 +310,7 @@ impl From<Update> for MemoryPatch {
     responses((status = 200, description = "Done", body = Line<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn update(
-    entity: Changes,
+    entity: ConditionalEntity,
     Id(id): Id,
     Body(update): Body<Update>,
 ) -> Answer<Response> {
@@ -342,7 +349,7 @@ pub(crate) struct ForgetQuery {
     responses((status = 200, description = "Done", body = ForgetAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn forget(
-    entity: Changes,
+    entity: ConditionalEntity,
     Id(id): Id,
     Query(query): Query<ForgetQuery>,
 ) -> Answer<Json<ForgetAnswer>> {

@@ -8,7 +8,7 @@ use memory_json::{RankingName, RecallAnswer, ReflectAnswer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Reads;
+use crate::access::ReadableEntity;
 use crate::filters::Filter;
 use crate::problem::{Answer, Problem};
 use crate::request::Body;
@@ -73,7 +73,7 @@ impl From<Recall> for RecallRequest {
     request_body = Recall,
     responses((status = 200, description = "Done", body = RecallAnswer<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn recall(entity: Reads, Body(recall): Body<Recall>) -> Answer<Response> {
+pub(super) async fn recall(entity: ReadableEntity, Body(recall): Body<Recall>) -> Answer<Response> {
     let explain = recall.explain;
     let request = RecallRequest::from(recall);
     let report = entity.memory.recall_report(entity.id, &request).await?;
@@ -106,7 +106,10 @@ const fn default_chars() -> usize {
     request_body = Reflect,
     responses((status = 200, description = "Done", body = ReflectAnswer<'static>), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn reflect(entity: Reads, Body(reflect): Body<Reflect>) -> Answer<Response> {
+pub(super) async fn reflect(
+    entity: ReadableEntity,
+    Body(reflect): Body<Reflect>,
+) -> Answer<Response> {
     let request = ReflectRequest::new(RecallRequest::from(reflect.recall))
         .max_context_chars(reflect.max_chars);
     let reflection = entity.memory.reflect(entity.id, request).await?;
@@ -128,7 +131,10 @@ pub(crate) struct Count {
     request_body = Filter,
     responses((status = 200, description = "Done", body = Count), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
-pub(super) async fn count(entity: Reads, Body(filter): Body<Filter>) -> Answer<Json<Count>> {
+pub(super) async fn count(
+    entity: ReadableEntity,
+    Body(filter): Body<Filter>,
+) -> Answer<Json<Count>> {
     let count = entity
         .memory
         .count_memories(entity.id, memory::MemoryFilter::from(filter))

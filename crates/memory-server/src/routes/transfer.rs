@@ -9,7 +9,7 @@ use futures_util::stream::{self, Stream};
 use memory::{Memory, MemoryError};
 use memory_json::{ExportReader, Line};
 
-use crate::access::{Reads, Writes};
+use crate::access::{ReadableEntity, WritableEntity};
 use crate::etag::EntityTag;
 use crate::idempotency::KeyedIds;
 use crate::import::{ImportAnswer, import_lines};
@@ -47,7 +47,7 @@ const IMPORT_TYPES: [&str; 4] = [
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(super) async fn export(entity: Reads, headers: HeaderMap) -> Answer<Response> {
+pub(super) async fn export(entity: ReadableEntity, headers: HeaderMap) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
     if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
@@ -102,7 +102,7 @@ fn lines(page: &[Memory]) -> Bytes {
     responses((status = 200, description = "Done", body = ImportAnswer), (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json"))
 )]
 pub(super) async fn import(
-    entity: Writes,
+    entity: WritableEntity,
     State(server): State<ServerState>,
     headers: HeaderMap,
     body: Body,
