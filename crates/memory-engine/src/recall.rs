@@ -189,6 +189,7 @@ const fn default_rerank() -> bool {
 
 /// A recalled memory, its score and the explanation of the score.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct RecallHit {
     /// The memory.
     pub memory: Arc<Memory>,
@@ -223,6 +224,7 @@ impl RecallHit {
 
 /// Hits that a recall found and did not return.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ExcludedHits {
     /// How many.
     pub count: usize,

@@ -128,6 +128,7 @@ pub enum SkipReason {
 
 /// A memory that replaces others since a consolidation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ConsolidatedSummary {
     /// The new memory.
     pub id: MemoryId,

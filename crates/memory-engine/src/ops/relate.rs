@@ -23,6 +23,7 @@ pub enum LinkDirection {
 
 /// A memory that is linked to the memory in question.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct RelatedMemory {
     /// The memory at the other end.
     pub memory: Arc<Memory>,
