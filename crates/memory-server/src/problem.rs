@@ -284,4 +284,18 @@ mod tests {
             assert_eq!(header, retry_after, "{}", kind.name());
         }
     }
+
+    #[test]
+    fn a_problem_may_have_several_headers() {
+        let wait = Duration::from_secs(7);
+        let tag = || "\"3\"".to_owned();
+        for problem in [
+            Problem::internal().with_etag(tag()).retry_after(wait),
+            Problem::internal().retry_after(wait).with_etag(tag()),
+        ] {
+            let headers = problem.into_response().headers().clone();
+            assert_eq!(headers[header::RETRY_AFTER], "7");
+            assert_eq!(headers[header::ETAG], "\"3\"");
+        }
+    }
 }
