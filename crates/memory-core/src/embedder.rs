@@ -15,7 +15,8 @@ use crate::limits;
 ///
 /// # Behavior
 /// - One vector per text, in the order of the texts, each of
-///   [`EmbedderProfile::dimensions`] finite components, L2-normalized.
+///   [`EmbedderProfile::dimensions`] finite components, L2-normalized: of a length that
+///   differs from 1 by at most [`EmbedderProfile::MAX_LENGTH_ERROR`].
 /// - A vector does not depend on the other texts of the batch, nor on their
 ///   order: equal text and role give an equal vector (to 1e-4 where arithmetic
 ///   is done in another order).
@@ -100,6 +101,10 @@ pub struct EmbedderProfile {
 }
 
 impl EmbedderProfile {
+    /// The most by which the length of a vector differs from 1: several times as much as the
+    /// rounding of a norm to the 8 significant bits of `bf16` makes.
+    pub const MAX_LENGTH_ERROR: f64 = 0.01;
+
     /// A profile of a model without a window: it reads texts of any length.
     pub fn new(
         model: impl Into<String>,

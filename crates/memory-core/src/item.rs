@@ -21,6 +21,7 @@ use crate::memory::Memory;
 ///     .with_importance(0.8);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MemoryBatchItem {
     /// Which entity's memory it will be.
     pub entity_id: EntityId,

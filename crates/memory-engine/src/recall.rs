@@ -20,6 +20,7 @@ use crate::ranking::{Explanation, RankedMemory, Ranking};
 ///     .limit(5);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RecallRequest {
     /// The question, 1 to 10,000 characters.
     pub text: String,

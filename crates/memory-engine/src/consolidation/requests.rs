@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What to consolidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ConsolidateRequest {
     /// Which memories may be summarized, of the experiences and observations:
     /// other kinds never are.

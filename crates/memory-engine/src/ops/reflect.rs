@@ -18,6 +18,7 @@ use crate::recall::{RecallHit, RecallRequest};
 /// # let _ = (request, wider);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReflectRequest {
     /// The question, and which memories may answer it.
     pub recall: RecallRequest,

@@ -80,7 +80,7 @@ pub(crate) use store_candidates::StoreCandidates;
 /// 1.3, `date` from 1.5. A part with the weight 0 is switched off. docs/quality.md has the
 /// figures, with one row per part switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Ranking {
     /// Weight of the dense retriever: the cosine between question and memory.
     pub similarity: f32,

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
-    ByteSize, Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, ErrorKind, Fingerprint,
-    MemoryConfig, MemoryError, MemoryResult, TierStats, limits,
+    ByteSize, Cache, CacheBackend, CachePolicy, EmbedRole, Embedder, EmbedderProfile, ErrorKind,
+    Fingerprint, MemoryConfig, MemoryError, MemoryResult, TierStats, limits, normalize,
 };
 use tracing::{Instrument, debug_span};
 
@@ -244,22 +244,30 @@ pub(crate) fn unknown_share(embedder: &dyn Embedder, text: &str) -> f32 {
     }
 }
 
-/// The dot product of two vectors is their cosine only if both are of length 1.
-fn check_length(vector: &[f32]) -> MemoryResult<()> {
-    const TOLERANCE: f64 = 1e-3;
+/// The length of a vector.
+pub(super) fn length_of(vector: &[f32]) -> f64 {
     let squares = vector.iter().map(|value| f64::from(*value).powi(2));
-    let length = squares.sum::<f64>().sqrt();
-    if (length - 1.0).abs() < TOLERANCE {
-        return Ok(());
-    }
-    Err(MemoryError::embedder(
-        ErrorKind::Corrupt,
-        "embed",
-        format!(
+    squares.sum::<f64>().sqrt()
+}
+
+/// The vector with the length 1: the dot product of two vectors is their cosine only then.
+/// Embedders of few bits are a little off.
+fn with_length_1(mut vector: Vec<f32>) -> MemoryResult<Vec<f32>> {
+    /// Many times the rounding of single precision.
+    const EXACT: f64 = 1e-5;
+    let length = length_of(&vector);
+    let error = (length - 1.0).abs();
+    if error > EmbedderProfile::MAX_LENGTH_ERROR {
+        let message = format!(
             "the embedder returned a vector of length {length}; vectors of length 1 are \
              required: normalize them"
-        ),
-    ))
+        );
+        return Err(MemoryError::embedder(ErrorKind::Corrupt, "embed", message));
+    }
+    if error > EXACT {
+        normalize(&mut vector)?;
+    }
+    Ok(vector)
 }
 
 /// Embeds texts and checks the result: a vector that breaks the embedder's
@@ -288,17 +296,17 @@ pub(crate) async fn infer(
     }
     for vector in &vectors {
         limits::check_vector(vector, embedder.profile().dimensions)?;
-        check_length(vector)?;
     }
     let embedded = vectors.into_iter().zip(texts).map(|(vector, text)| {
+        let vector = with_length_1(vector)?;
         let unknown_share = match role {
             EmbedRole::Query => unknown_share(embedder, text),
             EmbedRole::Passage => 0.0,
         };
-        EmbeddedText {
+        Ok(EmbeddedText {
             vector: Arc::from(vector),
             unknown_share,
-        }
+        })
     });
-    Ok(embedded.collect())
+    embedded.collect()
 }

@@ -290,13 +290,25 @@ impl Embedder for Scaled {
 
 #[tokio::test]
 async fn vectors_of_an_embedder_that_does_not_normalize_reach_no_store() {
-    for (scale, is_accepted) in [(1.0, true), (1.0005, true), (30.0, false), (0.9, false)] {
+    for (scale, is_accepted) in [
+        (1.0, true),
+        (1.002, true),
+        (0.998, true),
+        (1.02, false),
+        (30.0, false),
+        (0.9, false),
+    ] {
         let store = StoreGate::new();
         let engine = Engine::builder(MokaBackend)
             .build(store.store(), Arc::new(Scaled(HashEmbedder::new(), scale)))
             .unwrap();
         let retained = engine.retain_batch(vec![item("a horse")]).await;
         assert_eq!(retained.is_ok(), is_accepted, "{scale}: {retained:?}");
+        if is_accepted {
+            let hits = engine.recall(&mira(), &RecallRequest::new("a horse")).await;
+            let similarity = hits.unwrap()[0].similarity.unwrap();
+            assert!((similarity - 1.0).abs() < 1e-3, "{scale}: {similarity}");
+        }
         if let Err(error) = retained {
             assert_eq!(error.kind(), ErrorKind::Corrupt);
             assert!(error.to_string().contains("length 1 "), "{error}");

@@ -9,6 +9,7 @@ use crate::support::with_database;
 async fn conforms_with_notifications() {
     with_database(|url| async move {
         let suite = Suite::new()
+            .reopens()
             .tolerance(Tolerance::HALF_PRECISION)
             .defers_accesses();
         let notifying = || PgOptions::new().notify_changes(true).connect(&url);
@@ -21,7 +22,12 @@ async fn conforms_with_notifications() {
 async fn conforms_in_single_precision() {
     with_database(|url| async move {
         let single = || PgOptions::new().precision(Precision::Single).connect(&url);
-        Suite::new().defers_accesses().run(single).await.assert();
+        Suite::new()
+            .reopens()
+            .defers_accesses()
+            .run(single)
+            .await
+            .assert();
     })
     .await;
 }

@@ -24,6 +24,7 @@ async fn conforms_on_partitioned_tables_and_reads_one_partition() {
         partitioned::partition_tables(&url).await;
         statement_log::enable(&url).await;
         let suite = Suite::new()
+            .reopens()
             .tolerance(Tolerance::HALF_PRECISION)
             .defers_accesses();
         let open = || PgOptions::new().notify_changes(true).connect(&url);

@@ -14,6 +14,7 @@ async fn conforms_through_pgbouncer() {
     with_pgbouncer(|pooled, _| async move {
         let url = format!("{pooled}&pooler=transaction");
         let suite = Suite::new()
+            .reopens()
             .tolerance(Tolerance::HALF_PRECISION)
             .defers_accesses();
         suite.run(|| PgStore::connect(&url)).await.assert();

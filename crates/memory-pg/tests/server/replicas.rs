@@ -60,7 +60,7 @@ async fn conforms_on_a_replica() {
             run(&mut connection, &format!("ALTER SYSTEM SET {setting}")).await;
         }
         run(&mut connection, "SELECT pg_reload_conf()").await;
-        let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
+        let suite = Suite::new().reopens().tolerance(Tolerance::HALF_PRECISION);
         let open = || PgOptions::new().replicas([&standby]).connect(&primary);
         suite.run(open).await.assert();
         let store = open().await.unwrap();

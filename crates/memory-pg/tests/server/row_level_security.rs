@@ -62,7 +62,7 @@ fn secured() -> PgOptions {
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_under_row_level_security() {
     with_role(|url, _| async move {
-        let suite = Suite::new().tolerance(Tolerance::HALF_PRECISION);
+        let suite = Suite::new().reopens().tolerance(Tolerance::HALF_PRECISION);
         let open = || secured().connect(&url);
         suite.run(open).await.assert();
     })

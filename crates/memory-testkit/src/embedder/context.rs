@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memory_core::{EmbedRole, Embedder};
+use memory_core::{EmbedRole, Embedder, EmbedderProfile};
 
 use super::Tolerance;
 use crate::check::{At, CheckFailure, CheckResult, ensure, ensure_eq};
@@ -78,7 +78,7 @@ impl<'a> CheckContext<'a> {
         let squares = vector.iter().map(|value| f64::from(*value).powi(2));
         let length = squares.sum::<f64>().sqrt();
         ensure!(
-            (length - 1.0).abs() < 1e-3,
+            (length - 1.0).abs() <= EmbedderProfile::MAX_LENGTH_ERROR,
             "the vector for {quote} has the length {length}, not 1"
         );
         Ok(())

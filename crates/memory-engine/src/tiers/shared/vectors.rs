@@ -5,22 +5,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use memory_core::{
-    EmbedRole, Embedder, Fingerprint, MemoryResult, SharedEntry, SharedGroup, SharedKey,
-    SharedLookup, limits,
+    EmbedRole, Embedder, EmbedderProfile, Fingerprint, MemoryResult, SharedEntry, SharedGroup,
+    SharedKey, SharedLookup, limits,
 };
 use sha2::{Digest, Sha256};
 
 use super::SharedTier;
 use super::pending_removals::PendingRemovals;
-use crate::tiers::embedding::{EmbeddedText, infer};
+use crate::tiers::embedding::{EmbeddedText, infer, length_of};
 
 /// Groups of vectors of one fingerprint and role: as many servers of a cluster share
 /// the load, and a batch needs as many scripts.
 const GROUPS: u8 = 16;
-
-/// How far the squared length of a vector may be from 1: far more than rounding makes
-/// of a normalized one.
-const MAX_LENGTH_ERROR: f32 = 0.01;
 
 /// Vectors by digest of fingerprint, role and text.
 ///
@@ -159,8 +155,7 @@ fn decode(bytes: &[u8], dimensions: usize) -> Option<EmbeddedText> {
     let unknown_share = numbers.next().filter(|share| (0.0..=1.0).contains(share))?;
     let vector: Vec<f32> = numbers.collect();
     limits::check_vector(&vector, dimensions).ok()?;
-    let squared_length: f32 = vector.iter().map(|number| number * number).sum();
-    if (squared_length - 1.0).abs() > MAX_LENGTH_ERROR {
+    if (length_of(&vector) - 1.0).abs() > EmbedderProfile::MAX_LENGTH_ERROR {
         return None;
     }
     Some(EmbeddedText {
