@@ -24,8 +24,9 @@ impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 ///   the next insert; also after an insert by the same thread just before.
 /// - At rest (after [`run_pending_tasks`](Cache::run_pending_tasks)) both limits of the
 ///   [`CachePolicy`] are met.
-/// - Where all that was inserted takes at most a tenth of both limits, each entry is kept
-///   until it expires; otherwise a cache chooses what to keep.
+/// - Where all that was inserted takes at most a tenth of both limits, and no entry more than
+///   a thousandth of the bytes, each entry is kept until it expires; otherwise a cache chooses
+///   what to keep.
 /// - An entry older than the policy's `ttl`, or unread for its `tti`, is not
 ///   returned.
 /// - [`CacheCounters`] count true hits and misses of `get`.

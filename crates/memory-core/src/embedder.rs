@@ -132,18 +132,16 @@ impl EmbedderProfile {
     /// # Errors
     /// [`MemoryError::Configuration`] naming what is wrong.
     pub fn validate(&self) -> MemoryResult<()> {
-        let fingerprint = self.fingerprint.as_str();
-        let (chars, max) = (fingerprint.chars().count(), limits::MAX_FINGERPRINT_CHARS);
-        if chars == 0 || chars > max {
+        self.fingerprint.validate()?;
+        let (chars, max) = (
+            self.fingerprint.as_str().chars().count(),
+            limits::MAX_FINGERPRINT_CHARS,
+        );
+        if chars > max {
             return Err(MemoryError::configuration(format!(
                 "the fingerprint of the embedder has {chars} characters; it must have 1 to \
                  {max}, such as a digest of the model"
             )));
-        }
-        if fingerprint.contains(char::is_control) {
-            return Err(MemoryError::configuration(
-                "the fingerprint of the embedder contains a control character; remove it",
-            ));
         }
         if !(1..=limits::MAX_DIMENSIONS).contains(&self.dimensions) {
             return Err(MemoryError::configuration(format!(
@@ -170,6 +168,24 @@ impl Fingerprint {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Checks that it is not empty and has no control characters. Databases of earlier versions
+    /// may have longer ones than an embedder may have now.
+    ///
+    /// # Errors
+    /// [`MemoryError::Configuration`] naming what is wrong.
+    pub fn validate(&self) -> MemoryResult<()> {
+        let problem = if self.0.is_empty() {
+            "has 0 characters; it must have at least one"
+        } else if self.0.contains(char::is_control) {
+            "contains a control character; remove it"
+        } else {
+            return Ok(());
+        };
+        Err(MemoryError::configuration(format!(
+            "the fingerprint of the embedder {problem}"
+        )))
     }
 }
 

@@ -234,6 +234,9 @@ mod tests {
         let text = r#"{"entity_id":"mira","kind":"world","content":"x"}"#;
         let read: MemoryBatchItem = serde_json::from_str(text).unwrap();
         assert_eq!(read, MemoryBatchItem::new("mira", MemoryKind::World, "x"));
+        let misspelt = text.replace('}', r#","tag":["mill"]}"#);
+        let refused = serde_json::from_str::<MemoryBatchItem>(&misspelt).unwrap_err();
+        assert!(refused.to_string().contains("`tag`"), "{refused}");
         let full = item()
             .with_tag("mill")
             .with_metadata("k", "v")

@@ -162,6 +162,9 @@ impl EngineBuilder {
             ));
         }
         embedder.profile().validate()?;
+        if let Some(previous) = &self.previous_embedder {
+            previous.profile().fingerprint.validate()?;
+        }
         let (dimensions, capabilities) = (embedder.profile().dimensions, store.capabilities());
         if dimensions > capabilities.max_dimensions {
             return Err(MemoryError::configuration(format!(

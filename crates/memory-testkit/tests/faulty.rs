@@ -23,7 +23,7 @@ fn assert_rejected(report: &Report, fault: impl std::fmt::Debug, by: &str) {
 #[tokio::test]
 async fn every_faulty_store_is_rejected() {
     for &fault in StoreFault::ALL {
-        let suite = store::Suite::new().only([fault.detected_by()]);
+        let suite = store::Suite::new().reopens().only([fault.detected_by()]);
         let store = FaultyStore::new(fault);
         let report = suite.run(|| async { store.connect() }).await;
         assert_rejected(&report, fault, fault.detected_by());

@@ -64,7 +64,8 @@ pub(crate) async fn store(
 /// themselves. Returns the options, and the configuration for
 /// [`MemorySystemBuilder::config`](crate::MemorySystemBuilder::config).
 ///
-/// The store has the language of the configuration. With [`Consistency::Bounded`] it also
+/// Sets the language of the configuration, the target recall, and the replicas if any are given;
+/// to be applied to a configuration once. With [`Consistency::Bounded`] the store also
 /// notifies other processes of writes, so that their reads are seldom stale; if there are
 /// replicas, the bound is divided between them and what is cached, so that the returned
 /// configuration has a shorter one.
@@ -96,8 +97,10 @@ pub fn configure_postgres(
 ) -> (memory_pg::PgOptions, MemoryConfig) {
     let mut options = options
         .language(config.language)
-        .ann_target_recall(ann_target_recall)
-        .replicas(replicas);
+        .ann_target_recall(ann_target_recall);
+    if !replicas.is_empty() {
+        options = options.replicas(replicas);
+    }
     if let Some(Consistency::Bounded(bound)) = &mut config.consistency {
         options = options.notify_changes(true);
         if !replicas.is_empty() {

@@ -118,14 +118,15 @@ pub fn weights_exceed_32_bits<B: CacheBackend>(backend: &B) -> CheckResult {
     sound(&cache, 3, 1_000, 16 * GIB)?;
     fill(&cache, 40, |key| (1 + key % 6) * GIB);
     sound(&cache, 40, 1_000, 16 * GIB)?;
-    // What takes a tenth of both limits is kept.
-    let wide = backend.build(policy(10_000, 1_000 * GIB));
+    // What takes a tenth of both limits is kept, also by a cache of many parts.
+    const ENTRIES: u64 = 1 << 20;
+    let wide = backend.build(policy(ENTRIES, 5_000 * GIB));
     fill(&wide, 3, |_| 5 * GIB);
-    sound(&wide, 3, 10_000, 1_000 * GIB)?;
+    sound(&wide, 3, ENTRIES, 5_000 * GIB)?;
     ensure_eq!(wide.weighted_size(), 15 * GIB, "weight of three that fit");
     wide.clear();
     fill(&wide, 900, |_| 1);
-    sound(&wide, 900, 10_000, 1_000 * GIB)?;
+    sound(&wide, 900, ENTRIES, 5_000 * GIB)?;
     ensure_eq!(
         wide.weighted_size(),
         900,
