@@ -14,8 +14,9 @@ use crate::rows::EntityRow;
 use crate::sql::RowInsert;
 
 /// The notification channel, as an SQL expression: one for each schema, since a
-/// database may hold several.
-pub(crate) const CHANNEL: &str = "'memory_' || current_schema()::regnamespace::oid";
+/// database may hold several. `regnamespace` takes its text for an identifier as it is
+/// written in a statement, hence the quotes.
+pub(crate) const CHANNEL: &str = "'memory_' || quote_ident(current_schema())::regnamespace::oid";
 
 /// What [`raise`] does where the entity has a row already.
 const RAISE: &str = "ON CONFLICT (entity_id) DO UPDATE SET generation = e.generation + 1, \

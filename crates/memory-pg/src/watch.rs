@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{ChangeStream, EntityId, Generation, MemoryResult, StoreEvent};
-use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool, Row};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::acquire_probe::explain_acquire;
+use crate::connection::Connection;
 use crate::database::Database;
 use crate::entity::CHANNEL;
 use crate::error::Failure;
+use crate::session_settings::SessionSettings;
 use crate::transaction::backoff;
 
 const OPERATION: &str = "watch";
@@ -67,12 +70,16 @@ impl Drop for PgChangeStream {
 }
 
 /// Listens until the store is closed.
-async fn listen(config: ListenerConfig, mut listener: PgListener, mut sender: EventSender) {
+async fn listen(config: ListenerConfig, mut listener: Listener, mut sender: EventSender) {
     let mut closing = config.closing.clone();
     let listening = async {
         loop {
-            receive(&config, &mut listener, &mut sender).await;
+            if let Ok(listener) = listener.get() {
+                receive(&config, listener, &mut sender).await;
+            }
             sender.send(StoreEvent::Disconnected);
+            // Before there is another: the server may go on sending to it.
+            drop(listener);
             listener = config.reconnect().await;
             sender.send(StoreEvent::Reconnected);
         }
@@ -95,7 +102,10 @@ async fn receive(config: &ListenerConfig, listener: &mut PgListener, sender: &mu
             Ok(Ok(None) | Err(_)) => return,
             Err(_) => {
                 let answer = sqlx::query("SELECT 1").execute(&mut *listener);
-                if !matches!(timeout(config.response_timeout, answer).await, Ok(Ok(_))) {
+                if !matches!(
+                    timeout(config.session_settings.response_timeout, answer).await,
+                    Ok(Ok(_))
+                ) {
                     return;
                 }
             }
@@ -112,49 +122,100 @@ fn parse_payload(payload: &str) -> Option<StoreEvent> {
     })
 }
 
+/// A listener whose connection is closed when this is dropped.
+struct Listener(Option<PgListener>);
+
+impl Listener {
+    /// On a connection of its own: the store's pool would be without it for good.
+    async fn connect(
+        options: PgConnectOptions,
+        acquire_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(acquire_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options);
+        match PgListener::connect_with(&pool).await {
+            Ok(mut listener) => {
+                listener.eager_reconnect(false);
+                Ok(Self(Some(listener)))
+            }
+            Err(cause) => Err(explain_acquire(&pool, cause).await),
+        }
+    }
+
+    fn get(&mut self) -> Result<&mut PgListener, sqlx::Error> {
+        self.0.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+}
+
+impl Drop for Listener {
+    /// The driver begins a task that unsubscribes and returns the connection to its pool,
+    /// which waits without end for a server that stopped answering. In a runtime that runs
+    /// nothing, that task ends at once, and the connection with it.
+    fn drop(&mut self) {
+        let listener = self.0.take();
+        if let Ok(runtime) = Builder::new_current_thread().build() {
+            let handle = runtime.handle().clone();
+            let _entered = handle.enter();
+            drop(listener);
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// How to connect a listener.
 struct ListenerConfig {
-    /// Not the store's pool: a listener would occupy one of its slots for good.
+    /// The store's pool, which says what the channel is.
     pool: PgPool,
-    response_timeout: Duration,
+    session_settings: Arc<SessionSettings>,
+    acquire_timeout: Duration,
     closing: watch::Receiver<bool>,
 }
 
 impl ListenerConfig {
     fn new(database: &Database) -> Self {
-        let options = (*database.pool.connect_options()).clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(database.options.acquire_timeout)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options);
         Self {
-            pool,
-            response_timeout: database.session_settings.response_timeout,
+            pool: database.pool.clone(),
+            session_settings: Arc::clone(&database.session_settings),
+            acquire_timeout: database.options.acquire_timeout,
             closing: database.closing(),
         }
     }
 
-    async fn connect(&self) -> Result<PgListener, Failure> {
+    async fn connect(&self) -> Result<Listener, Failure> {
         let connect = async {
-            let mut listener = match PgListener::connect_with(&self.pool).await {
-                Ok(listener) => listener,
-                Err(cause) => return Err(explain_acquire(&self.pool, cause).await),
-            };
-            listener.eager_reconnect(false);
-            let channel: String = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {CHANNEL}")))
-                .fetch_one(&mut listener)
-                .await?;
-            listener.listen(&channel).await?;
+            let channel = self.channel().await?;
+            let options = (*self.pool.connect_options()).clone();
+            let mut listener = Listener::connect(options, self.acquire_timeout).await?;
+            listener.get()?.listen(&channel).await?;
             Ok(listener)
         };
-        timeout(self.response_timeout, connect)
+        timeout(self.session_settings.response_timeout, connect)
             .await
             .map_err(|_| Failure::Timeout)?
     }
 
-    async fn reconnect(&self) -> PgListener {
+    /// The channel that writes notify. A listener's own connection may have another schema
+    /// than those of an application's pool, which may set one when they connect.
+    async fn channel(&self) -> Result<String, Failure> {
+        let acquired = match self.pool.acquire().await {
+            Ok(acquired) => acquired,
+            Err(cause) => return Err(explain_acquire(&self.pool, cause).await),
+        };
+        let mut connection = Connection::new(acquired, Arc::clone(&self.session_settings));
+        let text = format!("SELECT {CHANNEL} AS channel");
+        let rows = connection
+            .fetch_all(sqlx::query(AssertSqlSafe(text)))
+            .await?;
+        connection.release();
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(row.try_get("channel")?)
+    }
+
+    async fn reconnect(&self) -> Listener {
         let mut attempt = 1;
         loop {
             match self.connect().await {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use memory_core::MemoryId;
 use memory_pg::{PgOptions, PgStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 /// Forwards everything.
@@ -20,6 +20,8 @@ pub(crate) const CUT_BEFORE: u8 = 1;
 pub(crate) const CUT_AFTER: u8 = 2;
 /// Forwards nothing and closes nothing, as a machine that lost power.
 pub(crate) const SILENT: u8 = 3;
+/// Resets every connection, as a machine that does not know it. Only over TCP.
+pub(crate) const RESET: u8 = 4;
 
 /// A proxy on a socket of its own.
 pub(crate) struct FaultProxy {
@@ -52,6 +54,40 @@ impl FaultProxy {
             accepted,
             task,
         }
+    }
+
+    /// Starts a proxy at a TCP port, to the server of a database. It has no socket to remove.
+    pub(crate) async fn on_tcp(url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = socket_of(url);
+        let direct = format!("host={}", server.parent().unwrap().to_str().unwrap());
+        let through = url.replace(&direct, &format!("host=127.0.0.1&port={port}"));
+        let mode = Arc::new(AtomicU8::new(PASS));
+        let of_proxy = Arc::clone(&mode);
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let server = UnixStream::connect(&server).await.unwrap();
+                let mode = Arc::clone(&of_proxy);
+                tokio::spawn(async move {
+                    relay(&mut client, server, mode).await;
+                    client.set_zero_linger().unwrap();
+                });
+            }
+        });
+        Self {
+            url: through,
+            folder: PathBuf::new(),
+            mode,
+            accepted: Arc::default(),
+            task,
+        }
+    }
+
+    /// The URL of the database through the proxy.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// A store with one connection, through the proxy.
@@ -90,20 +126,29 @@ fn socket_of(url: &str) -> PathBuf {
 async fn proxy(folder: PathBuf, server: PathBuf, mode: Arc<AtomicU8>, accepted: Arc<AtomicUsize>) {
     let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
     loop {
-        let (client, _) = listener.accept().await.unwrap();
+        let (mut client, _) = listener.accept().await.unwrap();
         accepted.fetch_add(1, Ordering::SeqCst);
         let server = UnixStream::connect(&server).await.unwrap();
-        tokio::spawn(relay(client, server, Arc::clone(&mode)));
+        let mode = Arc::clone(&mode);
+        tokio::spawn(async move { relay(&mut client, server, mode).await });
     }
 }
 
-async fn relay(mut client: UnixStream, mut server: UnixStream, mode: Arc<AtomicU8>) {
+async fn relay(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut server: UnixStream,
+    mode: Arc<AtomicU8>,
+) {
     let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         while mode.load(Ordering::SeqCst) == SILENT {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        if mode.load(Ordering::SeqCst) == RESET {
+            return;
+        }
         tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
             read = client.read(&mut up) => {
                 let Ok(count @ 1..) = read else { return };
                 let commits = up[..count].windows(7).any(|word| word == b"COMMIT\0");

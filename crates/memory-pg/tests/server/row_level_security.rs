@@ -69,6 +69,29 @@ async fn conforms_under_row_level_security() {
     .await;
 }
 
+/// The policies are of the schema that the tables are in, whatever its name is.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_level_security_applies_in_a_schema_of_any_name() {
+    with_role(|url, owner| async move {
+        let mut admin = connect(&owner).await;
+        let role = url.rsplit_once("user=").unwrap().1;
+        let create = format!(
+            r#"CREATE SCHEMA "Odd. ""Name"; GRANT ALL ON SCHEMA "Odd. ""Name" TO {role};
+               ALTER ROLE {role} SET search_path = "Odd. ""Name", public"#
+        );
+        run(&mut admin, &create).await;
+        let store = secured().notify_changes(true).connect(&url).await.unwrap();
+        store.insert(&memories("mira", 3)).await.unwrap();
+        store.close().await.unwrap();
+        let mut plain = connect(&url).await;
+        assert_eq!(count(&mut plain, "memory", "mira").await, 0);
+        run(&mut plain, "SET memory.entities = '{mira}'").await;
+        assert_eq!(count(&mut plain, "memory", "mira").await, 3);
+        run(&mut admin, r#"DROP SCHEMA "Odd. ""Name" CASCADE"#).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_reaches_an_unnamed_entity() {
     with_role(|url, owner| async move {
