@@ -22,7 +22,7 @@ use crate::pool::PoolMetrics;
 use crate::replica_reads::Replicas;
 use crate::session_settings::SessionSettings;
 use crate::sql::SqlBuilder;
-use crate::transaction::{MAX_ATTEMPTS, Transaction, TxOutcome, backoff};
+use crate::transaction::{Attempts, Transaction, TxOutcome};
 
 /// A pool and how it is used.
 #[derive(Debug)]
@@ -379,19 +379,14 @@ impl Database {
     }
 
     async fn run_with_retries<T: Transaction>(&self, transaction: &T) -> MemoryResult<T::Output> {
-        let mut attempt = 1;
+        let mut attempts = Attempts::new();
         loop {
-            match self.try_once(transaction).await {
-                Ok(Ok(output)) => return Ok(output),
-                Err(failure) if failure.is_transient() && attempt < MAX_ATTEMPTS => {
-                    memory_metrics::STORE_RETRIES.increment(&[], 1);
-                    tracing::debug!(operation = T::OPERATION, attempt, "retrying");
-                    tokio::time::sleep(backoff(attempt)).await;
-                    attempt += 1;
-                }
-                Err(failure) => return Err(failure.into_error(T::OPERATION)),
-                Ok(Err(unknown)) => return Err(unknown),
-            }
+            let failure = match self.try_once(transaction).await {
+                Ok(outcome) => return outcome,
+                Err(failure) => failure,
+            };
+            let again = attempts.after(failure).await;
+            again.map_err(|failure| failure.into_error(T::OPERATION))?;
         }
     }
 

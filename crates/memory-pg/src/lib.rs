@@ -48,6 +48,7 @@ mod lexical;
 mod list;
 mod load;
 mod maintenance;
+mod migrations;
 mod neighbors;
 mod options;
 mod pairs;

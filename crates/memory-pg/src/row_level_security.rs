@@ -7,13 +7,23 @@ use sqlx::Row;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
-use crate::schema::{begin_exclusive, refusal};
+use crate::migrations::begin_exclusive;
+use crate::schema::refusal;
 use crate::sql;
 
 const POLICIES: &str = include_str!("../migrations/optional/row_level_security.sql");
 
-/// The number of tables with policies.
-const TABLES: i64 = 8;
+/// The tables with policies.
+const TABLES: [&str; 8] = [
+    "entity",
+    "memory",
+    "memory_access",
+    "memory_entity",
+    "memory_embedding",
+    "memory_tombstone",
+    "memory_approximate",
+    "snapshot_page",
+];
 
 /// Creates the policies where the options ask for them, and refuses a schema that
 /// contradicts the options: under policies, a transaction that names no entity
@@ -24,14 +34,20 @@ pub(crate) async fn prepare(
 ) -> Result<(), Failure> {
     let required = database.options.row_level_security;
     let mut active = count_active(&mut connection).await?;
-    if required && active < TABLES && database.may_migrate() {
-        begin_exclusive(&mut connection).await?;
-        connection.execute_all(&sql::statements(POLICIES)).await?;
-        connection.execute_batch("COMMIT").await?;
+    if required && active < TABLES.len() && database.may_migrate() {
+        for table in TABLES {
+            begin_exclusive(&mut connection).await?;
+            connection.execute_all(&policies_of(table)).await?;
+            connection.execute_batch("COMMIT").await?;
+        }
         active = count_active(&mut connection).await?;
     }
     match (required, active) {
-        (true, TABLES) | (false, 0) => {
+        (true, count) if count == TABLES.len() => {
+            connection.release();
+            Ok(())
+        }
+        (false, 0) => {
             connection.release();
             Ok(())
         }
@@ -48,18 +64,52 @@ pub(crate) async fn prepare(
     }
 }
 
+/// The statements for one table. All tables in one transaction would be locked one after the
+/// other, while readers that have one of them wait for another.
+fn policies_of(table: &str) -> Vec<String> {
+    let mut statements = sql::statements(POLICIES);
+    if let Some(for_each) = statements.first_mut()
+        && let Some((before, list)) = for_each.split_once("ARRAY[")
+        && let Some((_, after)) = list.split_once(']')
+    {
+        *for_each = format!("{before}ARRAY['{table}']{after}");
+    }
+    // What follows is about the names of entities.
+    if table != "entity" {
+        statements.truncate(1);
+    }
+    statements
+}
+
 /// The number of tables whose policies apply to the current role.
-async fn count_active(connection: &mut Connection) -> Result<i64, Failure> {
+async fn count_active(connection: &mut Connection) -> Result<usize, Failure> {
     connection.execute_batch("BEGIN").await?;
     let query = sqlx::query(
         "SELECT count(*) AS active FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname IN ('entity', \
-           'memory', 'memory_embedding', 'memory_access', 'memory_entity', 'memory_tombstone', \
-           'memory_approximate', 'snapshot_page') \
+         WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname = ANY ($1::text[]) \
          AND c.relrowsecurity AND row_security_active(c.oid)",
     );
-    let rows = connection.fetch_all(query).await?;
+    let rows = connection.fetch_all(query.bind(TABLES.as_slice())).await?;
     connection.execute_batch("COMMIT").await?;
-    let active = rows.first().map_or(Ok(0), |row| row.try_get("active"))?;
-    Ok(active)
+    let active: i64 = rows.first().map_or(Ok(0), |row| row.try_get("active"))?;
+    Ok(usize::try_from(active).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_is_about_these_tables_and_names() {
+        let script = sql::statements(POLICIES);
+        for table in TABLES {
+            assert!(script[0].contains(&format!("'{table}'")), "{table}");
+            let statements = policies_of(table);
+            assert!(statements[0].contains(&format!("ARRAY ARRAY['{table}']")));
+            assert_eq!(
+                statements[1..],
+                script[if table == "entity" { 1 } else { 3 }..]
+            );
+        }
+    }
 }

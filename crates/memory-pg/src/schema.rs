@@ -7,46 +7,15 @@ use sqlx::Row;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
-use crate::{row_level_security, sql};
+use crate::migrations::{self, MIGRATIONS};
+use crate::row_level_security;
 
 const OPERATION: &str = "open";
-
-/// The migrations, oldest first; the first is version 1. A published migration
-/// never changes: changes are added as new versions.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/0001_memory.sql"),
-    include_str!("../migrations/0002_archive.sql"),
-    include_str!("../migrations/0003_approximate.sql"),
-    include_str!("../migrations/0004_tombstones.sql"),
-    include_str!("../migrations/0005_episodes.sql"),
-    include_str!("../migrations/0006_terms.sql"),
-    include_str!("../migrations/0007_contractions.sql"),
-    include_str!("../migrations/0008_index_tuning.sql"),
-    include_str!("../migrations/0009_words_of_more_scripts.sql"),
-    include_str!("../migrations/0010_snapshot_pages.sql"),
-    include_str!("../migrations/0011_lookups_by_id.sql"),
-];
-
-/// The version whose index is built before it is applied: [`BUILD_INDEX`].
-const INDEX_VERSION: usize = 9;
-
-/// Builds the index of migration 9 under another name, in a transaction of its own:
-/// writes to `memory` wait for it, and reads do not. The migration's own first statement
-/// would lock both out while it builds.
-const BUILD_INDEX: &str = "CREATE INDEX IF NOT EXISTS idx_memory_outdated_6 \
-     ON memory (entity_id, memory_id) WHERE analysis < 6";
-
-/// What migration 9 does, where [`BUILD_INDEX`] was done before. Locks reads out for an
-/// instant.
-const SWAP_INDEX: &str = "DROP INDEX idx_memory_outdated; \
-     ALTER INDEX idx_memory_outdated_6 RENAME TO idx_memory_outdated; \
-     INSERT INTO memory_schema (version) VALUES (9)";
 
 /// Checks the schema, and migrates it where the options allow it.
 ///
 /// Processes that open the database at once migrate one after the other, by an
-/// advisory lock that ends with the transaction. No lock is taken where the
-/// schema is current.
+/// advisory lock. No lock is taken where the schema is current.
 pub(crate) async fn prepare(database: &mut Database) -> MemoryResult<()> {
     let outcome = check_or_migrate(database).await;
     outcome.map_err(|failure| failure.into_error(OPERATION))
@@ -78,7 +47,7 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     database.set_standby(role.is_standby);
     state.check()?;
     let may_migrate = database.may_migrate();
-    if state.is_current() && (state.is_recorded() || !may_migrate) {
+    if state.is_current() && (state.are_all_recorded() || !may_migrate) {
         return row_level_security::prepare(database, connection).await;
     }
     if state.is_empty() && !(may_migrate && database.options.create_if_missing) {
@@ -90,45 +59,7 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
         return Err(outdated(&state, database));
     }
     connection.disable_timeout();
-    begin_exclusive(&mut connection).await?;
-    if role.is_distributed {
-        // A table is distributed in a transaction only where the statements before it used
-        // one connection for each server.
-        connection
-            .execute_batch("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
-            .await?;
-    }
-    let mut state = State::read(&mut connection).await?;
-    state.check()?;
-    let builds_index = !role.is_distributed && state.version() + 1 == INDEX_VERSION;
-    if builds_index {
-        connection.execute_batch(BUILD_INDEX).await?;
-        connection.execute_batch("COMMIT").await?;
-        begin_exclusive(&mut connection).await?;
-        // Another process may have gone on from here.
-        state = State::read(&mut connection).await?;
-        state.check()?;
-        // In the order of writers: migrations after this one change the table.
-        connection
-            .execute_batch("LOCK TABLE entity IN ACCESS EXCLUSIVE MODE")
-            .await?;
-    }
-    for (index, text) in MIGRATIONS.iter().copied().enumerate() {
-        if index >= state.version() {
-            let text = match index + 1 {
-                INDEX_VERSION if builds_index => SWAP_INDEX,
-                _ => text,
-            };
-            // A distributed server takes one statement in a message.
-            connection.execute_all(&sql::statements(text)).await?;
-        }
-        let is_recorded = state.checksums.get(index).is_some_and(Option::is_some);
-        if !is_recorded {
-            record_checksum(&mut connection, version(index), text).await?;
-        }
-    }
-    connection.prefetch_types().await?;
-    connection.execute_batch("COMMIT").await?;
+    migrations::apply_all(&mut connection, role.is_distributed).await?;
     row_level_security::prepare(database, connection).await
 }
 
@@ -153,33 +84,8 @@ impl ServerRole {
     }
 }
 
-/// Begins a transaction that excludes others of its kind and has no time limit
-/// on the server.
-pub(crate) async fn begin_exclusive(connection: &mut Connection) -> Result<(), Failure> {
-    connection
-        .execute_batch("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        .await?;
-    let lock = "SELECT pg_advisory_xact_lock(hashtext('memory-pg'), hashtext(current_schema()))";
-    connection.fetch_all(sqlx::query(lock)).await?;
-    Ok(())
-}
-
-/// Records the checksum of an applied migration.
-async fn record_checksum(
-    connection: &mut Connection,
-    version: i32,
-    text: &str,
-) -> Result<(), Failure> {
-    let query =
-        sqlx::query("UPDATE memory_schema SET checksum = $2::bytea WHERE version = $1::integer");
-    connection
-        .execute(query.bind(version).bind(checksum(text)))
-        .await?;
-    Ok(())
-}
-
 /// The state of the schema.
-struct State {
+pub(crate) struct State {
     /// One for each applied migration; `None` where psql applied it.
     checksums: Vec<Option<Vec<u8>>>,
     /// Whether there are tables of these names that another program created.
@@ -187,7 +93,7 @@ struct State {
 }
 
 impl State {
-    async fn read(connection: &mut Connection) -> Result<Self, Failure> {
+    pub(crate) async fn read(connection: &mut Connection) -> Result<Self, Failure> {
         // Query the catalog itself: a lookup by name may be cached from before the
         // wait for the lock.
         let query = sqlx::query(
@@ -219,12 +125,12 @@ impl State {
     }
 
     /// The version of the schema; 0 where no migration was applied.
-    fn version(&self) -> usize {
+    pub(crate) fn version(&self) -> usize {
         self.checksums.len()
     }
 
     /// Whether no migration was applied.
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.version() == 0
     }
 
@@ -234,12 +140,17 @@ impl State {
     }
 
     /// Whether the checksums of all applied migrations are recorded.
-    fn is_recorded(&self) -> bool {
+    fn are_all_recorded(&self) -> bool {
         self.checksums.iter().all(Option::is_some)
     }
 
+    /// Whether the checksum of a migration is recorded.
+    pub(crate) fn is_recorded(&self, index: usize) -> bool {
+        self.checksums.get(index).is_some_and(Option::is_some)
+    }
+
     /// Refuses a schema of another program or of a newer version.
-    fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.is_foreign {
             return Err(refusal(
                 ErrorKind::ForeignData,
@@ -257,8 +168,11 @@ impl State {
                 ),
             ));
         }
-        for (index, (found, text)) in self.checksums.iter().zip(MIGRATIONS).enumerate() {
-            if found.as_ref().is_some_and(|found| *found != checksum(text)) {
+        for (index, (found, migration)) in self.checksums.iter().zip(MIGRATIONS).enumerate() {
+            if found
+                .as_ref()
+                .is_some_and(|found| *found != checksum(migration.text))
+            {
                 let version = version(index);
                 return Err(refusal(
                     ErrorKind::ForeignData,
@@ -307,10 +221,10 @@ pub(crate) fn refusal(kind: ErrorKind, message: impl Into<String>) -> Failure {
     Failure::Memory(MemoryError::store(kind, OPERATION, message))
 }
 
-fn version(index: usize) -> i32 {
+pub(crate) fn version(index: usize) -> i32 {
     i32::try_from(index + 1).unwrap_or(i32::MAX)
 }
 
-fn checksum(text: &str) -> Vec<u8> {
+pub(crate) fn checksum(text: &str) -> Vec<u8> {
     Sha256::digest(text.as_bytes()).to_vec()
 }

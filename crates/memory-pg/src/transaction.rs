@@ -11,7 +11,7 @@ use crate::error::Failure;
 
 /// How many times a transaction is tried that the server undid because of
 /// concurrent transactions.
-pub(crate) const MAX_ATTEMPTS: u32 = 6;
+const MAX_ATTEMPTS: u32 = 6;
 /// The longest pause after the first attempt; it doubles with each.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(10);
 
@@ -39,6 +39,28 @@ pub(crate) enum TxOutcome<T> {
     Commit(T),
     /// There was nothing to write.
     Rollback(T),
+}
+
+/// Counts the attempts at what the server may undo because of concurrent transactions.
+pub(crate) struct Attempts(u32);
+
+impl Attempts {
+    pub(crate) fn new() -> Self {
+        Self(1)
+    }
+
+    /// Waits for the next attempt after one that failed. Fails where there is none: it
+    /// would fail again, or was the last.
+    pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), Failure> {
+        if !failure.is_transient() || self.0 >= MAX_ATTEMPTS {
+            return Err(failure);
+        }
+        memory_metrics::STORE_RETRIES.increment(&[], 1);
+        tracing::debug!(attempt = self.0, "retrying");
+        tokio::time::sleep(backoff(self.0)).await;
+        self.0 += 1;
+        Ok(())
+    }
 }
 
 /// A random pause, so that transactions that collided do not collide again.

@@ -11,6 +11,7 @@ mod distributed;
 mod fault_proxy;
 mod index_maintenance;
 mod loads;
+mod migrations;
 mod pgbouncer;
 mod record_accesses;
 mod reindex;

@@ -13,7 +13,7 @@ use crate::support::{connect, run, server, with_database};
 
 /// Runs a test with a database and an unprivileged role: it gets the URL with that
 /// role, and the owner's.
-async fn with_role<Test, Done>(test: Test)
+pub(crate) async fn with_role<Test, Done>(test: Test)
 where
     Test: FnOnce(String, String) -> Done + Send + 'static,
     Done: Future<Output = ()> + Send + 'static,

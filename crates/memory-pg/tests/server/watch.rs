@@ -173,7 +173,7 @@ async fn the_channel_is_that_of_the_applications_pool() {
     .await;
 }
 
-/// A name that an identifier has only in quotes, beside a schema that has it without.
+/// A name that an identifier has only in quotes, next to a schema that has it without.
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_in_a_schema_of_any_name() {
     for (name, folded) in [
