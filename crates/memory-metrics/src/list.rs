@@ -153,7 +153,7 @@ metrics! {
     Counter POOL_TIMEOUTS = "memory.pool.timeouts" [Count; "pool"]
         "Calls that got no connection within the time limit.";
     Counter STORE_RETRIES = "memory.store.retries" [Count;]
-        "Transactions that were repeated after a deadlock, a serialization failure or a lost connection.";
+        "Transactions and reads that were repeated after a deadlock, a serialization failure or a lost connection.";
     Counter STORE_REPLICA_READS = "memory.store.replica_reads" [Count; "outcome"]
         "Reads that a replica could serve, by what became of them; all but those served went to the primary.";
 }

@@ -280,13 +280,26 @@ impl Database {
         {
             return Ok(rows);
         }
-        let query = sql.query()?;
+        let mut attempts = Attempts::new();
+        loop {
+            match self.fetch_once(target, &sql).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => attempts.after(failure).await?,
+            }
+        }
+    }
+
+    async fn fetch_once(
+        &self,
+        target: ReadTarget<'_>,
+        sql: &SqlBuilder,
+    ) -> Result<Vec<PgRow>, Failure> {
+        let query = sql.copy_query()?;
         let mut connection = self.acquire().await?;
         let in_transaction = connection.begin_read(target.scope, target.settings).await?;
         let rows = connection.fetch_all(query).await;
         match &rows {
-            Err(failure) if !failure.is_refusal() => drop(connection),
-            // The server refused, at most: the connection is in order.
+            Err(failure) if !failure.leaves_connection_usable() => drop(connection),
             _ => connection.roll_back(in_transaction).await,
         }
         rows
@@ -330,20 +343,30 @@ impl Database {
         let work = async {
             // Never closed, so that there is always one in the end.
             let _slot = self.load_slots.acquire().await;
-            let mut connection = self.acquire().await?;
-            let settings = Load::settings();
-            let in_transaction = connection.begin_read(target.scope, &settings).await?;
-            let limit = self.options.statement_timeout;
-            let rows = load.run(&mut connection, limit, &AtomicU64::new(0)).await;
-            match &rows {
-                Err(failure) if !failure.is_refusal() => drop(connection),
-                _ => connection.roll_back(in_transaction).await,
+            let mut attempts = Attempts::new();
+            loop {
+                match self.load_once(&load).await {
+                    Ok(rows) => return Ok(rows),
+                    Err(failure) => attempts.after(failure).await?,
+                }
             }
-            rows
         };
         let limit = self.options.load_timeout;
         let rows = timeout(limit, work).await;
         rows.unwrap_or(Err(Failure::LoadTimeout(limit)))
+    }
+
+    async fn load_once(&self, load: &Load<'_>) -> Result<Vec<PgRow>, Failure> {
+        let mut connection = self.acquire().await?;
+        let settings = Load::settings();
+        let in_transaction = connection.begin_read(load.target.scope, &settings).await?;
+        let limit = self.options.statement_timeout;
+        let rows = load.run(&mut connection, limit, &AtomicU64::new(0)).await;
+        match &rows {
+            Err(failure) if !failure.leaves_connection_usable() => drop(connection),
+            _ => connection.roll_back(in_transaction).await,
+        }
+        rows
     }
 
     /// Runs a write transaction in a task of its own: a caller that is
@@ -369,11 +392,11 @@ impl Database {
         };
         let task = tokio::spawn(work.instrument(span));
         task.await.unwrap_or_else(|_| {
-            Err(MemoryError::store(
-                ErrorKind::OutcomeUnknown,
+            let cause = "the task of the write was stopped before it finished";
+            Err(error::outcome_unknown(
+                cause,
                 T::OPERATION,
-                "the task of the write was stopped before it finished; retrying with the same \
-                 ids is safe",
+                T::IS_REPEATABLE,
             ))
         })
     }
@@ -405,14 +428,19 @@ impl Database {
                     Ok(Ok(output))
                 }
                 Err(failure) if failure.is_refusal() => Err(failure),
-                Err(failure) => Ok(Err(failure.into_commit_error(T::OPERATION))),
+                Err(failure) => Ok(Err(
+                    failure.into_commit_error(T::OPERATION, T::IS_REPEATABLE)
+                )),
             },
             Ok(TxOutcome::Rollback(output)) => {
                 connection.roll_back(true).await;
                 Ok(Ok(output))
             }
             Err(failure) => {
-                connection.roll_back(true).await;
+                // It would wait behind a statement that is not answered.
+                if failure.leaves_connection_usable() {
+                    connection.roll_back(true).await;
+                }
                 Err(failure)
             }
         }

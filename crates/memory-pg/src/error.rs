@@ -6,10 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use memory_core::{ErrorKind, MemoryError};
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-/// The code of a statement that was canceled, also by its timeout.
-const CANCELED: &str = "57014";
+use crate::sqlstate::{CANCELED, classify};
 
 /// An error that the server reported, obtained by downcasting [`Error::source`].
 ///
@@ -77,6 +76,9 @@ pub(crate) enum Failure {
         /// The limit for a statement, if it is known.
         limit: Option<Duration>,
     },
+    /// The server undid it each time that it was tried, because of concurrent
+    /// transactions.
+    Conflicts { error: sqlx::Error, attempts: u32 },
     /// A load reached this limit.
     LoadTimeout(Duration),
     /// The pool gave no connection, for the reason that a probe found.
@@ -147,6 +149,43 @@ impl Failure {
         self.code() == Some("55P03")
     }
 
+    /// The same, of what was tried so often.
+    pub(crate) fn after_attempts(self, attempts: u32) -> Self {
+        match self {
+            Self::Sql(error) if attempts > 1 => Self::Conflicts { error, attempts },
+            failure => failure,
+        }
+    }
+
+    /// Whether the connection may be used again: the server has answered the statement and
+    /// goes on with the session, or nothing was asked.
+    pub(crate) fn leaves_connection_usable(&self) -> bool {
+        use sqlx::Error as Sqlx;
+        match self {
+            Self::Sql(error) | Self::Canceled { error, .. } | Self::Conflicts { error, .. } => {
+                match error {
+                    Sqlx::Database(error) => error
+                        .try_downcast_ref::<PgDatabaseError>()
+                        .is_some_and(|it| {
+                            !matches!(it.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+                        }),
+                    Sqlx::Encode(_)
+                    | Sqlx::RowNotFound
+                    | Sqlx::ColumnDecode { .. }
+                    | Sqlx::ColumnNotFound(_)
+                    | Sqlx::ColumnIndexOutOfBounds { .. } => true,
+                    _ => false,
+                }
+            }
+            Self::Memory(_) => true,
+            Self::Timeout
+            | Self::LoadTimeout(_)
+            | Self::NoConnection(_)
+            | Self::Connect { .. }
+            | Self::PoolExhausted { .. } => false,
+        }
+    }
+
     /// Whether the server reported an error, and so certainly undid the
     /// transaction.
     pub(crate) fn is_refusal(&self) -> bool {
@@ -168,6 +207,7 @@ impl Failure {
                 elapsed,
                 limit,
             } => canceled(error, elapsed, limit, operation),
+            Self::Conflicts { error, attempts } => conflicts(error, attempts, operation),
             Self::LoadTimeout(limit) => MemoryError::store(
                 ErrorKind::Unavailable,
                 operation,
@@ -201,10 +241,13 @@ impl Failure {
     }
 
     /// The error for callers where the transaction may have been committed.
-    pub(crate) fn into_commit_error(self, operation: &'static str) -> MemoryError {
-        let message = "the connection was lost during the commit, so it is unknown whether \
-                       the write happened; retrying with the same ids is safe";
-        let unknown = MemoryError::store(ErrorKind::OutcomeUnknown, operation, message);
+    pub(crate) fn into_commit_error(
+        self,
+        operation: &'static str,
+        is_repeatable: bool,
+    ) -> MemoryError {
+        let cause = "the connection was lost during the commit";
+        let unknown = outcome_unknown(cause, operation, is_repeatable);
         match self {
             Self::Sql(sqlx::Error::Database(error))
             | Self::Canceled {
@@ -220,6 +263,10 @@ impl Failure {
         match self {
             Self::Sql(sqlx::Error::Database(error))
             | Self::Canceled {
+                error: sqlx::Error::Database(error),
+                ..
+            }
+            | Self::Conflicts {
                 error: sqlx::Error::Database(error),
                 ..
             } => error
@@ -259,6 +306,34 @@ fn canceled(
         sqlx::Error::Database(error) => with_server(canceled, error.as_ref()),
         _ => canceled,
     }
+}
+
+/// The error for what the server undid each time.
+fn conflicts(error: sqlx::Error, attempts: u32, operation: &'static str) -> MemoryError {
+    let message = format!(
+        "gave up after {attempts} attempts, each of which the server undid because of a conflict \
+         with other transactions"
+    );
+    let conflicts = MemoryError::store(ErrorKind::Unavailable, operation, message);
+    match error {
+        sqlx::Error::Database(error) => with_server(conflicts, error.as_ref()),
+        _ => conflicts,
+    }
+}
+
+/// The error where a write may have happened. `is_repeatable`: whether a write that is
+/// repeated changes nothing more.
+pub(crate) fn outcome_unknown(
+    cause: &str,
+    operation: &'static str,
+    is_repeatable: bool,
+) -> MemoryError {
+    let repeated = match is_repeatable {
+        true => "retrying with the same ids is safe",
+        false => "a retry counts a second time what was written",
+    };
+    let message = format!("{cause}, so it is unknown whether the write happened; {repeated}");
+    MemoryError::store(ErrorKind::OutcomeUnknown, operation, message)
 }
 
 /// The error for a connection that could not be made.
@@ -314,7 +389,8 @@ fn sql(error: sqlx::Error, operation: &'static str) -> MemoryError {
         Sqlx::TypeNotFound { type_name } => store(
             ErrorKind::Missing,
             &format!(
-                "the type {type_name} does not exist; install the extension vector 0.7 or newer"
+                "the type {type_name} does not exist for the role; install the extension vector \
+                 0.7 or newer in a schema of its search_path"
             ),
         ),
         // Their sources may quote values and are left out.
@@ -345,42 +421,6 @@ fn with_server(error: MemoryError, source: &dyn sqlx::error::DatabaseError) -> M
     }
 }
 
-/// The kind and message for a SQLSTATE.
-fn classify(code: &str) -> (ErrorKind, &'static str) {
-    use ErrorKind as Kind;
-    match code {
-        "XX001" | "XX002" => (Kind::Corrupt, "the server reported corrupt data"),
-        "53100" => (Kind::Full, "the server's disk is full"),
-        "25006" => (Kind::ReadOnly, "the server or the transaction is read-only"),
-        "40001" | "40P01" => (
-            Kind::Unavailable,
-            "gave up after repeated conflicts with other writers",
-        ),
-        "55P03" => (Kind::Unavailable, "timed out waiting for a lock"),
-        CANCELED => (Kind::Unavailable, "the server canceled the statement"),
-        "42501" => (Kind::Configuration, "the role lacks a privilege"),
-        "42P01" | "42703" | "42804" | "42883" | "42P10" => (
-            Kind::ForeignData,
-            "the tables are not those that this program creates",
-        ),
-        _ => match code.get(..2).unwrap_or_default() {
-            "08" | "53" | "57" => (
-                Kind::Unavailable,
-                "the server is overloaded, starting or shutting down",
-            ),
-            "28" | "3D" => (Kind::Configuration, "the server refused the connection"),
-            "3F" => (
-                Kind::Configuration,
-                "no schema in the role's search_path exists",
-            ),
-            "58" => (Kind::Unavailable, "the server reported a system error"),
-            // Where a node of a distributed server is lost, this is what the others report.
-            "XX" => (Kind::Unavailable, "the server reported an internal error"),
-            _ => (Kind::Other, "the server rejected the statement"),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,12 +447,13 @@ mod tests {
         assert!(!message(second, None).contains("PgOptions"));
     }
 
-    /// An internal error is also what is left of a distributed server when it lost a
-    /// node: the write may be repeated.
     #[test]
-    fn internal_errors_are_not_corrupt_data() {
-        assert_eq!(classify("XX000").0, ErrorKind::Unavailable);
-        assert_eq!(classify("XX001").0, ErrorKind::Corrupt);
-        assert_eq!(classify("XX002").0, ErrorKind::Corrupt);
+    fn attempts_are_named_where_there_were_several() {
+        let message = |attempts| {
+            let failure = Failure::from(sqlx::Error::PoolClosed).after_attempts(attempts);
+            failure.into_error("search").to_string()
+        };
+        assert!(!message(1).contains("attempts"));
+        assert!(message(6).contains("after 6 attempts"), "{}", message(6));
     }
 }

@@ -70,6 +70,7 @@ mod search;
 mod session_settings;
 mod snapshot_pages;
 mod sql;
+mod sqlstate;
 mod stats;
 mod store;
 mod transaction;

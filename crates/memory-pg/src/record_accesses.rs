@@ -122,6 +122,7 @@ async fn exists(entity: &EntityId, connection: &mut Connection) -> Result<bool, 
 
 impl Transaction for RecordAccesses {
     const OPERATION: &'static str = OPERATION;
+    const IS_REPEATABLE: bool = false;
     /// The entities whose accesses were not written, since they are locked.
     type Output = BTreeSet<EntityId>;
 

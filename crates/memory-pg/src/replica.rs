@@ -28,6 +28,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long a connection to a replica that does not answer, and a statement on it, may
 /// take. A server that is only slow answers much sooner.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// After so many reads in a row that took too long, a replica that is alive is asked for no
+/// read for a while, as if it had failed.
+const MAX_SLOW_READS: u32 = 3;
 /// After so many failed loads in a row, a replica that is alive is asked for no load for a
 /// while, and twice as long after each that follows.
 const MAX_FAILED_LOADS: u32 = 3;
@@ -100,6 +103,7 @@ pub(crate) struct Replica {
     /// Loads that run at once on it.
     pub(crate) load_slots: Semaphore,
     reads: Pause,
+    slow_reads: Pause,
     loads: Pause,
 }
 
@@ -116,6 +120,7 @@ impl Replica {
             load_slots: load_slots(&pool),
             pool,
             reads: Pause::new(INITIAL_PAUSE, MAX_PAUSE),
+            slow_reads: Pause::new(INITIAL_PAUSE, MAX_PAUSE).after_failures(MAX_SLOW_READS),
             loads: Pause::new(INITIAL_LOAD_PAUSE, MAX_LOAD_PAUSE).after_failures(MAX_FAILED_LOADS),
         }
     }
@@ -137,6 +142,32 @@ impl Replica {
         if self.reads.record_success() {
             tracing::info!("a replica is used again");
         }
+    }
+
+    /// Whether it may be asked for a read now, as far as earlier reads say.
+    pub(crate) fn may_read(&self) -> bool {
+        self.slow_reads.is_over()
+    }
+
+    /// Begins a read, which [`may_read`](Self::may_read) allowed. After a pause, one caller
+    /// tries it first: `false` for the others.
+    pub(crate) fn begin_read(&self) -> bool {
+        self.slow_reads.begin_try()
+    }
+
+    /// Records that a read that began then took too long, although the replica is alive.
+    pub(crate) fn record_slow_read(&self, began: Instant) {
+        if self.slow_reads.record_failure(began) {
+            tracing::warn!(
+                slow = MAX_SLOW_READS,
+                "a replica is asked for no reads for a while, since they take too long"
+            );
+        }
+    }
+
+    /// Records that it answered a read.
+    pub(crate) fn record_read(&self) {
+        self.slow_reads.record_success();
     }
 
     /// Whether it may be asked for a load now.
@@ -195,7 +226,7 @@ impl Replica {
     }
 
     /// Whether it answers on a connection outside the pool, which may be used up.
-    async fn answers(&self) -> bool {
+    pub(crate) async fn answers(&self) -> bool {
         let options = self.pool.connect_options();
         let ask = async {
             let mut connection = options.connect().await?;

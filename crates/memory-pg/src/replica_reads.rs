@@ -20,8 +20,8 @@ use crate::rows;
 use crate::sql::SqlBuilder;
 use crate::write_positions::{OwnWrites, Position, WritePositions};
 
-/// How long a replica may take for a statement before the primary is asked, and for a
-/// portion of a load before the replica is asked whether it is alive.
+/// How long a replica may take for a statement, or a portion of a load, before it is asked
+/// whether it is alive. The primary then runs the statement.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SERVED: &[Label] = label!("outcome": "served");
@@ -135,31 +135,47 @@ impl Replicas {
         target: ReadTarget<'_>,
         sql: &SqlBuilder,
     ) -> Result<Vec<PgRow>, &'static [Label]> {
-        let replica = self.choose(&self.next, Replica::is_available);
-        let replica = replica.ok_or(SUSPENDED)?;
+        let may_read = |replica: &Replica| replica.may_read() && replica.is_available();
+        let replica = self.choose(&self.next, may_read).ok_or(SUSPENDED)?;
         let query = sql.copy_query().map_err(|_| FAILED)?;
-        let began = Instant::now();
         let checked = self.check(replica, database, entity, target);
         let CheckedConnection {
             mut connection,
             in_transaction,
             ..
         } = checked.await?;
-        match timeout(READ_TIMEOUT, connection.fetch_all(query)).await {
+        if !replica.begin_read() {
+            connection.roll_back(in_transaction).await;
+            return Err(SUSPENDED);
+        }
+        let began = Instant::now();
+        let failure = match timeout(READ_TIMEOUT, connection.fetch_all(query)).await {
             Ok(Ok(rows)) => {
                 connection.roll_back(in_transaction).await;
-                Ok(rows)
+                replica.record_read();
+                return Ok(rows);
             }
-            // Such as a conflict with what it replays.
-            Ok(Err(failure)) if failure.is_refusal() => {
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => None,
+        };
+        let is_alive = match &failure {
+            // Such as a conflict with what it replays, or the timeout of a statement.
+            Some(failure) if failure.leaves_connection_usable() => {
                 connection.roll_back(in_transaction).await;
-                Err(FAILED)
+                true
             }
-            Ok(Err(_)) | Err(_) => {
-                replica.suspend("it did not answer a read", began);
-                Err(FAILED)
+            Some(_) => false,
+            None => {
+                drop(connection);
+                replica.answers().await
             }
+        };
+        match failure {
+            _ if !is_alive => replica.suspend("it did not answer a read", began),
+            Some(failure) if !failure.is_canceled() => {}
+            _ => replica.record_slow_read(began),
         }
+        Err(FAILED)
     }
 
     async fn try_load(
@@ -195,7 +211,7 @@ impl Replicas {
                 return Ok(rows);
             }
             // Such as a conflict with what it replays.
-            Some(Ok(Err(failure))) if failure.is_refusal() => {
+            Some(Ok(Err(failure))) if failure.leaves_connection_usable() => {
                 connection.roll_back(checked.in_transaction).await;
                 replica.record_failed_load(began);
             }

@@ -9,7 +9,7 @@ use memory_core::EntityId;
 use crate::connection::Connection;
 use crate::error::Failure;
 
-/// How many times a transaction is tried that the server undid because of
+/// How many times a transaction, or a read, is tried that the server undid because of
 /// concurrent transactions.
 const MAX_ATTEMPTS: u32 = 6;
 /// The longest pause after the first attempt; it doubles with each.
@@ -20,6 +20,8 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(10);
 pub(crate) trait Transaction: Send + Sync + 'static {
     /// Its name in errors.
     const OPERATION: &'static str;
+    /// Whether it changes nothing more when it is run again by its caller.
+    const IS_REPEATABLE: bool = true;
     /// What it returns.
     type Output: Send + 'static;
 
@@ -52,8 +54,11 @@ impl Attempts {
     /// Waits for the next attempt after one that failed. Fails where there is none: it
     /// would fail again, or was the last.
     pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), Failure> {
-        if !failure.is_transient() || self.0 >= MAX_ATTEMPTS {
+        if !failure.is_transient() {
             return Err(failure);
+        }
+        if self.0 >= MAX_ATTEMPTS {
+            return Err(failure.after_attempts(self.0));
         }
         memory_metrics::STORE_RETRIES.increment(&[], 1);
         tracing::debug!(attempt = self.0, "retrying");

@@ -25,7 +25,7 @@ const FORMAT: u64 = u64::MAX - 1;
 /// Far longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn mira() -> EntityId {
+pub(crate) fn mira() -> EntityId {
     EntityId::from("mira")
 }
 
@@ -55,7 +55,7 @@ async fn slow_down_some(url: &str, seconds: &str) {
 
 /// Lets the server wait where it reads a vector: as long as this expression of the
 /// memory's `id` says, in seconds.
-async fn slow_down(url: &str, seconds: &str) {
+pub(crate) async fn slow_down(url: &str, seconds: &str) {
     let mut connection = connect(url).await;
     run(
         &mut connection,
@@ -69,7 +69,7 @@ async fn slow_down(url: &str, seconds: &str) {
     .await;
 }
 
-async fn changes(store: &PgStore) -> Result<Vec<EmbeddedMemory>, MemoryError> {
+pub(crate) async fn changes(store: &PgStore) -> Result<Vec<EmbeddedMemory>, MemoryError> {
     let (mira, model) = (mira(), fixtures::fingerprint());
     let changes = store.changes_since(&mira, Generation::ZERO, &model);
     Ok(changes.await?.written)
@@ -88,7 +88,7 @@ async fn busy(connection: &mut PgConnection) -> i64 {
     count.unwrap()
 }
 
-async fn until_idle(url: &str, limit: Duration) {
+pub(crate) async fn until_idle(url: &str, limit: Duration) {
     let (mut connection, start) = (connect(url).await, Instant::now());
     while busy(&mut connection).await > 0 {
         assert!(start.elapsed() < limit, "a session is busy");
@@ -280,7 +280,11 @@ async fn abandoned_loads_leave_nothing_running() {
 }
 
 /// On the standby alone.
-async fn slow_down_standby(primary: &ServerProcess, standby: &ServerProcess, is_slow: &str) {
+pub(crate) async fn slow_down_standby(
+    primary: &ServerProcess,
+    standby: &ServerProcess,
+    is_slow: &str,
+) {
     let seconds = format!("CASE WHEN pg_is_in_recovery() AND {is_slow} ELSE 0 END");
     slow_down(&primary.url(), &seconds).await;
     let (mut connection, start) = (connect(&standby.url()).await, Instant::now());
@@ -295,7 +299,7 @@ async fn slow_down_standby(primary: &ServerProcess, standby: &ServerProcess, is_
     }
 }
 
-async fn with_replica(
+pub(crate) async fn with_replica(
     primary: &ServerProcess,
     standby: &ServerProcess,
     options: PgOptions,
@@ -306,7 +310,7 @@ async fn with_replica(
 
 /// Waits until the standby serves short reads, which it does soon after it did not answer
 /// in time on a busy machine.
-async fn until_serves(store: &PgStore, standby: &ServerProcess) {
+pub(crate) async fn until_serves(store: &PgStore, standby: &ServerProcess) {
     let start = Instant::now();
     while !serves(store, standby).await {
         assert!(start.elapsed() < LIMIT, "the standby serves no read");
@@ -315,7 +319,7 @@ async fn until_serves(store: &PgStore, standby: &ServerProcess) {
 }
 
 /// Whether the standby serves a short read.
-async fn serves(store: &PgStore, standby: &ServerProcess) -> bool {
+pub(crate) async fn serves(store: &PgStore, standby: &ServerProcess) -> bool {
     let mut connection = connect(&standby.url()).await;
     let now: String = sqlx::query_scalar("SELECT clock_timestamp()::text")
         .fetch_one(&mut connection)

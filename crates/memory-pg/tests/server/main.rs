@@ -8,6 +8,7 @@ mod conformance;
 mod crash;
 mod damaged_pages;
 mod distributed;
+mod failed_reads;
 mod fault_proxy;
 mod index_maintenance;
 mod loads;

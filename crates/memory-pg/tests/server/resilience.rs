@@ -235,3 +235,50 @@ async fn unresponsive_server_times_out_and_recovers() {
     })
     .await;
 }
+
+/// The server stops answering during a write, whose transaction is then not rolled back on
+/// the same connection: that would wait as long again.
+#[tokio::test(flavor = "multi_thread")]
+async fn unanswered_write_waits_once() {
+    with_database(|url| async move {
+        let proxy = FaultProxy::new(&url).await;
+        let limit = Duration::from_millis(500);
+        let store = proxy
+            .connect(PgOptions::new().statement_timeout(limit))
+            .await;
+        store.insert(&memories("mira", 2)).await.unwrap();
+        let mut other = connect(&url).await;
+        run(
+            &mut other,
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               PERFORM pg_sleep(0.4); RETURN NULL; END $$; \
+             CREATE TRIGGER wait AFTER INSERT ON memory FOR EACH STATEMENT EXECUTE FUNCTION wait()",
+        )
+        .await;
+        let start = Instant::now();
+        let writing = store.clone();
+        let writing = tokio::spawn(async move { writing.insert(&memories("tam", 2)).await });
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event = 'PgSleep')";
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&mut other)
+            .await
+            .unwrap()
+        {
+            assert!(start.elapsed() < MAX_WAIT, "it does not write");
+        }
+        proxy.set_mode(SILENT);
+        let refused = writing.await.unwrap().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        // The limit of an answer is 5.5 seconds.
+        assert!(
+            start.elapsed() < Duration::from_secs(9),
+            "{:?}",
+            start.elapsed()
+        );
+        proxy.set_mode(PASS);
+        store.insert(&memories("tam", 2)).await.unwrap();
+        proxy.remove();
+    })
+    .await;
+}

@@ -185,6 +185,22 @@ async fn changed_migration_and_foreign_table_are_refused() {
     .await;
 }
 
+/// The extension exists, and its types do not for the role.
+#[tokio::test(flavor = "multi_thread")]
+async fn extension_outside_of_the_search_path_is_missing() {
+    with_database(|url| async move {
+        let create = "CREATE SCHEMA extensions; CREATE EXTENSION vector SCHEMA extensions; \
+                      CREATE EXTENSION btree_gin SCHEMA extensions";
+        run(&mut connect(&url).await, create).await;
+        let refused = PgStore::connect(&url).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Missing, "{refused}");
+        assert!(refused.to_string().contains("search_path"), "{refused}");
+        let found = format!("{url}&options=-c search_path=public,extensions");
+        PgStore::connect(&found).await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unreachable_server_is_unavailable() {
     let options = PgOptions::new().acquire_timeout(std::time::Duration::from_millis(300));

@@ -1,7 +1,9 @@
 //! The connection is lost during a commit: the outcome is unknown, and a retry
 //! resolves it.
 
-use memory_core::{ErrorKind, Store};
+use std::time::Duration;
+
+use memory_core::{AccessUpdate, EntityId, ErrorKind, Store};
 use memory_pg::{PgOptions, PgStore};
 
 use crate::fault_proxy::{CUT_AFTER, CUT_BEFORE, FaultProxy, PASS};
@@ -24,6 +26,29 @@ async fn commit_without_answer_is_unknown_and_can_be_retried() {
             assert_eq!(again.inserted, vec![!happened; 5]);
         }
         store.close().await.unwrap();
+        proxy.remove();
+    })
+    .await;
+}
+
+/// Access counts are added, so the error does not say that a retry is safe.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_counts_are_not_said_to_be_repeatable() {
+    with_database(|url| async move {
+        let proxy = FaultProxy::new(&url).await;
+        let store = proxy.connect(PgOptions::new()).await;
+        let batch = memories("mira", 1);
+        store.insert(&batch).await.unwrap();
+        let memory = &batch[0].memory;
+        let update = AccessUpdate::new(EntityId::from("mira"), memory.id, 1, memory.timestamp);
+        proxy.set_mode(CUT_AFTER);
+        let error = store.record_accesses(&[update], Duration::ZERO).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+        assert!(
+            error.to_string().contains("counts a second time"),
+            "{error}"
+        );
         proxy.remove();
     })
     .await;
