@@ -9,12 +9,17 @@ use pgvector::{HalfVector, Vector};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, field};
 
 use crate::error::Failure;
 use crate::session_settings::SessionSettings;
+
+/// How long a connection whose caller is gone keeps its place in the pool while the server
+/// works on its statement. It is closed then, and the server notices it about as soon.
+const MAX_ABANDONED: Duration = Duration::from_secs(1);
 
 /// How long to wait for what takes long.
 const LONG_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,6 +55,8 @@ impl Inner {
 /// whose server stopped answering, must not be reused.
 pub(crate) struct Connection {
     inner: Option<Inner>,
+    /// Whether the server has a statement to which nobody has waited for the answer.
+    is_waiting: bool,
     response_timeout: Duration,
     /// The limit that the server has for a statement, if it is known.
     statement_timeout: Option<Duration>,
@@ -63,6 +70,7 @@ impl Connection {
     ) -> Self {
         Self {
             inner: Some(Inner::Pooled(inner)),
+            is_waiting: false,
             response_timeout: session_settings.response_timeout,
             statement_timeout: session_settings.statement_timeout,
             session_settings,
@@ -154,7 +162,9 @@ impl Connection {
         let span = debug_span!("statement", rows = field::Empty);
         let started = Instant::now();
         let response = timeout(self.response_timeout, query.fetch_all(inner.as_mut()));
+        self.is_waiting = true;
         let rows = response.instrument(span.clone()).await;
+        self.is_waiting = false;
         let rows = rows.map_err(|_| Failure::Timeout)?;
         let rows = rows.map_err(|error| self.failure(error, started))?;
         span.record("rows", rows.len());
@@ -171,7 +181,9 @@ impl Connection {
         let span = debug_span!("statement", rows = field::Empty);
         let started = Instant::now();
         let response = timeout(self.response_timeout, query.execute(inner.as_mut()));
+        self.is_waiting = true;
         let done = response.instrument(span.clone()).await;
+        self.is_waiting = false;
         let done = done.map_err(|_| Failure::Timeout)?;
         let done = done.map_err(|error| self.failure(error, started))?;
         let rows = done.rows_affected();
@@ -189,7 +201,10 @@ impl Connection {
             self.response_timeout,
             sqlx::Executor::execute(inner.as_mut(), sqlx::raw_sql(text)),
         );
-        let done = response.await.map_err(|_| Failure::Timeout)?;
+        self.is_waiting = true;
+        let done = response.await;
+        self.is_waiting = false;
+        let done = done.map_err(|_| Failure::Timeout)?;
         done.map_err(|error| self.failure(error, started))?;
         Ok(())
     }
@@ -254,9 +269,21 @@ impl Connection {
 }
 
 impl Drop for Connection {
+    /// Of a statement whose caller is gone, the end is awaited for a moment: callers that
+    /// give up and come again would make the server work on more than the pool has
+    /// connections.
     fn drop(&mut self) {
-        if let Some(Inner::Pooled(inner)) = self.inner.take() {
-            drop(inner.detach());
+        let Some(Inner::Pooled(mut inner)) = self.inner.take() else {
+            return;
+        };
+        match Handle::try_current() {
+            Ok(runtime) if self.is_waiting => {
+                runtime.spawn(async move {
+                    let _ = timeout(MAX_ABANDONED, inner.ping()).await;
+                    drop(inner.detach());
+                });
+            }
+            _ => drop(inner.detach()),
         }
     }
 }
@@ -277,6 +304,7 @@ mod tests {
     use crate::database::{Database, ReadTarget};
     use crate::options::PgOptions;
     use crate::query_plan_tests::support::server;
+    use crate::session_settings::ServerTraits;
     use crate::sql::SqlBuilder;
 
     /// The options have none for a statement outside of transactions, which is then as the
@@ -286,7 +314,10 @@ mod tests {
         let pool = PgPool::connect(&server()).await.unwrap();
         let options = PgOptions::new().statement_timeout(Duration::from_millis(300));
         let mut database = Database::new(pool, Vec::new(), options, false);
-        database.set_distributed(true);
+        database.set_traits(ServerTraits {
+            is_distributed: true,
+            ..ServerTraits::default()
+        });
         let canceled = async |text: &str, settings: &[String]| {
             let mut sql = SqlBuilder::new();
             sql.push(text);

@@ -20,7 +20,7 @@ use crate::load::{Load, MAX_IN_ONE_STATEMENT};
 use crate::options::PgOptions;
 use crate::pool::PoolMetrics;
 use crate::replica_reads::Replicas;
-use crate::session_settings::SessionSettings;
+use crate::session_settings::{ServerTraits, SessionSettings};
 use crate::sql::SqlBuilder;
 use crate::transaction::{Attempts, Transaction, TxOutcome};
 
@@ -97,7 +97,11 @@ impl Database {
             pool_metrics: PoolMetrics::new(pool.clone()),
             load_slots: load_slots(&pool),
             pool,
-            session_settings: Arc::new(SessionSettings::new(&options, owns_pool, false)),
+            session_settings: Arc::new(SessionSettings::new(
+                &options,
+                owns_pool,
+                ServerTraits::default(),
+            )),
             index_catalog: IndexCatalog::default(),
             options,
             owns_pool,
@@ -107,8 +111,8 @@ impl Database {
     }
 
     /// Adapts to what was found out about the server when the store was opened.
-    pub(crate) fn set_distributed(&mut self, is_distributed: bool) {
-        let settings = SessionSettings::new(&self.options, self.owns_pool, is_distributed);
+    pub(crate) fn set_traits(&mut self, server: ServerTraits) {
+        let settings = SessionSettings::new(&self.options, self.owns_pool, server);
         self.session_settings = Arc::new(settings);
     }
 

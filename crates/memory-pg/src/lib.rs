@@ -34,6 +34,7 @@ mod ann_index;
 mod ann_search;
 mod blocking;
 mod changes;
+mod connecting;
 mod connection;
 mod consolidate;
 mod database;

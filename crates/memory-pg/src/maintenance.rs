@@ -24,6 +24,7 @@ use memory_core::{
 use sqlx::Row;
 
 use crate::ann_index::{AnnIndex, is_outgrown};
+use crate::connecting::CLIENT_CHECK;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
@@ -34,9 +35,6 @@ use self::records::IndexRecord;
 use self::required::RequiredIndex;
 
 const OPERATION: &str = "maintain_indexes";
-
-/// How soon the server notices, during a statement, that this process is gone: 2 s.
-const CLIENT_CHECK: &str = "SET client_connection_check_interval = 2000";
 
 /// Maintains the indexes of all large entities, one after the other, on a connection
 /// outside the pool.
@@ -117,7 +115,8 @@ impl<'a> Run<'a> {
         self.unlimit().await?;
         // The server would finish a build, and keep the lock, for a process that is gone.
         // Some platforms refuse the setting.
-        match self.connection.execute_batch(CLIENT_CHECK).await {
+        let check = format!("SET {CLIENT_CHECK}");
+        match self.connection.execute_batch(&check).await {
             Err(failure) if !failure.is_refusal() => return Err(failure),
             _ => {}
         }

@@ -6,10 +6,8 @@ use memory_core::{
     DEFAULT_ANN_TARGET_RECALL, Language, MemoryError, MemoryResult, check_target_recall,
 };
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::ann_index::AnnIndex;
-use crate::connection::type_lookup;
 use crate::store::PgStore;
 use crate::url::ReplicaUrls;
 
@@ -390,44 +388,6 @@ impl PgOptions {
     fn session_parameters(&self) -> impl PartialEq {
         let switches = (self.pooler, self.row_level_security, self.notify_changes);
         (switches, self.statement_timeout, self.load_timeout)
-    }
-
-    fn pool(&self) -> PgPoolOptions {
-        let pool = PgPoolOptions::new()
-            .max_connections(self.max_connections)
-            .acquire_timeout(self.acquire_timeout);
-        match self.pooler {
-            Pooler::None => pool,
-            Pooler::Transaction => pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    // In one transaction, and so in one session. If the types do
-                    // not exist yet, opening creates them and looks them up again.
-                    sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
-                    let _ = type_lookup().execute(&mut *connection).await;
-                    sqlx::raw_sql("ROLLBACK").execute(connection).await?;
-                    Ok(())
-                })
-            }),
-        }
-    }
-
-    fn connection(&self, options: PgConnectOptions) -> PgConnectOptions {
-        let options = match options.get_application_name() {
-            Some(_) => options,
-            None => options.application_name("memory-pg"),
-        };
-        match self.pooler {
-            Pooler::None => {
-                let millis = |(name, timeout): (_, Duration)| (name, timeout.as_millis());
-                let options = options.options(self.timeouts().map(millis));
-                match self.read_only {
-                    true => options.options([("default_transaction_read_only", "on")]),
-                    false => options,
-                }
-            }
-            // It supports neither startup options nor named statements.
-            Pooler::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
-        }
     }
 
     /// Whether opening may create and change tables and policies.

@@ -4,11 +4,13 @@ use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 
+use crate::connecting::CLIENT_CHECK;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::error::Failure;
 use crate::migrations::{self, MIGRATIONS};
 use crate::row_level_security;
+use crate::session_settings::ServerTraits;
 
 const OPERATION: &str = "open";
 
@@ -27,6 +29,13 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
     connection.execute_batch("BEGIN").await?;
     let role = ServerRole::read(&mut connection).await?;
     let state = State::read(&mut connection).await?;
+    let check = format!("SET LOCAL {CLIENT_CHECK}");
+    let checks_client = match connection.execute_batch(&check).await {
+        Ok(()) => true,
+        // Some platforms refuse it, which ends the transaction.
+        Err(failure) if failure.is_refusal() => false,
+        Err(failure) => return Err(failure),
+    };
     connection.execute_batch("COMMIT").await?;
     if role.is_distributed && database.options.row_level_security {
         return Err(refusal(
@@ -43,7 +52,10 @@ async fn check_or_migrate(database: &mut Database) -> Result<(), Failure> {
              of its own; open without PgOptions::replicas",
         ));
     }
-    database.set_distributed(role.is_distributed);
+    database.set_traits(ServerTraits {
+        is_distributed: role.is_distributed,
+        checks_client,
+    });
     database.set_standby(role.is_standby);
     state.check()?;
     let may_migrate = database.may_migrate();

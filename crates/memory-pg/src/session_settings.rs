@@ -3,10 +3,20 @@
 use std::iter;
 use std::time::Duration;
 
+use crate::connecting::CLIENT_CHECK;
 use crate::options::{PgOptions, Pooler};
 
 /// How much longer than the statement timeout an answer may take to arrive.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// What is known of the server.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ServerTraits {
+    /// Whether it spreads tables over other servers (Citus).
+    pub(crate) is_distributed: bool,
+    /// Whether it can notice during a statement that its client is gone.
+    pub(crate) checks_client: bool,
+}
 
 /// How connections are used.
 #[derive(Debug)]
@@ -41,15 +51,19 @@ pub(crate) struct SessionSettings {
 
 impl SessionSettings {
     /// `owns_pool`: whether the pool was made by [`PgOptions::connect`].
-    pub(crate) fn new(options: &PgOptions, owns_pool: bool, is_distributed: bool) -> Self {
+    pub(crate) fn new(options: &PgOptions, owns_pool: bool, server: ServerTraits) -> Self {
+        let is_distributed = server.is_distributed;
         let is_pooled = options.pooler == Pooler::Transaction;
         // A connection of our own gets the timeouts when it connects. A pooler passes
         // them to no session, and a distributed server to none of its nodes.
         let sets_timeouts = is_pooled || is_distributed;
-        let transaction_settings = match sets_timeouts {
+        let mut transaction_settings = match sets_timeouts {
             true => timeouts(options),
             false => Vec::new(),
         };
+        if is_pooled && server.checks_client {
+            transaction_settings.push(CLIENT_CHECK.to_owned());
+        }
         let has_timeouts = owns_pool && !is_pooled;
         let mut settings = Self {
             statement_timeout: has_timeouts.then_some(options.statement_timeout),
@@ -103,13 +117,17 @@ mod tests {
     #[test]
     fn each_setting_is_a_message_on_a_distributed_server() {
         let limit = ["hnsw.ef_search = 100".to_owned()];
-        let plain = SessionSettings::new(&PgOptions::new(), true, false);
+        let plain = SessionSettings::new(&PgOptions::new(), true, ServerTraits::default());
         let read = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
         assert_eq!(
             plain.begin_read(&limit),
             [format!("{read}; SET LOCAL hnsw.ef_search = 100")]
         );
-        let distributed = SessionSettings::new(&PgOptions::new(), true, true);
+        let server = ServerTraits {
+            is_distributed: true,
+            checks_client: true,
+        };
+        let distributed = SessionSettings::new(&PgOptions::new(), true, server);
         let expected = [
             &format!("{read}; SET LOCAL citus.propagate_set_commands = 'local'"),
             "SET LOCAL statement_timeout = 30000",

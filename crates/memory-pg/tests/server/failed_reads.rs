@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use memory_core::{ErrorKind, Store};
+use memory_core::{ErrorKind, MemoryFilter, MemoryKind, Store};
 use memory_pg::{PgOptions, PgStore};
 
 use crate::fault_proxy::FaultProxy;
 use crate::loads::{
-    changes, mira, serves, slow_down, slow_down_standby, until_serves, with_replica,
+    changes, mira, serves, slow_down, slow_down_standby, until_idle, until_serves, with_replica,
 };
 use crate::memories;
 use crate::server_process::with_standby;
+use crate::support::pgbouncer::with_pgbouncer;
 use crate::support::{connect, run, with_database};
 
 /// Fewer than are read by a load.
@@ -75,6 +76,53 @@ async fn a_canceled_read_costs_no_connection() {
         assert_eq!(proxy.accepted(), before);
         store.close().await.unwrap();
         proxy.remove();
+    })
+    .await;
+}
+
+/// Callers that give up and come again make the server work on hardly more statements than
+/// the pool has connections, and none goes on for long.
+async fn abandon_reads(url: &str, direct: &str) {
+    populated(direct).await;
+    // It does nothing by itself, which would use its connection.
+    let options = PgOptions::new().read_only().max_connections(1);
+    let options = options.lock_timeout(Duration::from_secs(600));
+    let options = options.statement_timeout(Duration::from_secs(600));
+    let store = options.connect(url).await.unwrap();
+    let mut other = connect(direct).await;
+    run(
+        &mut other,
+        "BEGIN; LOCK TABLE memory IN ACCESS EXCLUSIVE MODE",
+    )
+    .await;
+    let sessions = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..8 {
+        let (mira, filter) = (mira(), MemoryFilter::new().kind(MemoryKind::World));
+        let counting = store.count(&mira, &filter);
+        let counted = tokio::time::timeout(Duration::from_millis(1_200), counting).await;
+        assert!(counted.is_err(), "the table is locked");
+        let count: i64 = sqlx::query_scalar(sessions)
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        assert!(count <= 3, "{count} statements");
+    }
+    until_idle(direct, Duration::from_secs(10)).await;
+    run(&mut other, "ROLLBACK").await;
+    store.entity_stats(&mira()).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_reads_are_ended() {
+    with_database(|url| async move { abandon_reads(&url, &url).await }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_reads_are_ended_through_pgbouncer() {
+    with_pgbouncer(|pooled, direct| async move {
+        abandon_reads(&format!("{pooled}&pooler=transaction"), &direct).await;
     })
     .await;
 }
