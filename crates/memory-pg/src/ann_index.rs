@@ -296,7 +296,8 @@ pub(crate) fn method_of(name: &str) -> Option<IndexMethod> {
     methods.into_iter().find(|method| method.as_str() == name)
 }
 
-/// Which of these indexes exist and are valid. Apart from the tables with memories:
+/// Which of these indexes exist and are valid. Another schema of the search path may have
+/// some of the same names: of the same entities. Apart from the tables with memories:
 /// a distributed server joins none of them with a catalog.
 pub(crate) async fn valid_indexes(
     connection: &mut Connection,
@@ -307,7 +308,8 @@ pub(crate) async fn valid_indexes(
     }
     let query = sqlx::query(
         "SELECT n.name FROM unnest($1::text[]) AS n(name) \
-         JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(n.name)) WHERE i.indisvalid",
+         JOIN pg_index i ON i.indexrelid = to_regclass(format('%I.%I', current_schema(), n.name)) \
+         WHERE i.indisvalid",
     );
     let rows = connection.fetch_all(query.bind(names)).await?;
     let names = rows.iter().map(|row| row.try_get("name"));

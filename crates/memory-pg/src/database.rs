@@ -161,9 +161,11 @@ impl Database {
         }
         let ask = async {
             let mut connection = self.acquire().await?;
+            // In a transaction where a pooler needs one for a session.
+            let in_transaction = connection.begin_read(Scope::EntityNames, &[]).await?;
             let query = sqlx::query("SELECT pg_is_in_recovery() AS is_standby");
             let rows = connection.fetch_all(query).await?;
-            connection.release();
+            connection.roll_back(in_transaction).await;
             let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
             Ok::<bool, Failure>(row.try_get("is_standby")?)
         };

@@ -377,8 +377,9 @@ impl<'a> Run<'a> {
 
     async fn drop_by_name(&mut self, name: &str) -> Result<(), Failure> {
         self.unlimit().await?;
+        let qualified = records::qualified(&mut self.connection, name).await?;
         self.connection
-            .execute_batch(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+            .execute_batch(&format!("DROP INDEX CONCURRENTLY IF EXISTS {qualified}"))
             .await?;
         records::delete(&mut self.connection, name).await
     }

@@ -163,7 +163,7 @@ async fn load_states(
     let query = sqlx::query(
         "SELECT n.name, i.indisvalid, pg_relation_size(i.indexrelid) AS bytes, \
          coalesce(s.idx_scan, 0) AS scans FROM unnest($1::text[]) AS n(name) \
-         JOIN pg_index i ON i.indexrelid = to_regclass(quote_ident(n.name)) \
+         JOIN pg_index i ON i.indexrelid = to_regclass(format('%I.%I', current_schema(), n.name)) \
          LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.indexrelid",
     );
     let found = connection.fetch_all(query.bind(names)).await?;
@@ -191,7 +191,9 @@ async fn distributed_size(connection: &mut Connection, name: &str) -> Result<Opt
     if !connection.is_distributed() {
         return Ok(None);
     }
-    let query = sqlx::query("SELECT citus_relation_size(quote_ident($1::text)::regclass) AS bytes");
+    let query = sqlx::query(
+        "SELECT citus_relation_size(format('%I.%I', current_schema(), $1::text)::regclass) AS bytes",
+    );
     match connection.fetch_all(query.bind(name)).await {
         Ok(rows) => Ok(rows.first().map(|row| row.try_get("bytes")).transpose()?),
         // No transaction is open that it could have ended.
@@ -311,6 +313,14 @@ pub(super) async fn record_scans(
         connection.execute(query).await?;
     }
     Ok(())
+}
+
+/// An index's name with its schema, as statements have it.
+pub(super) async fn qualified(connection: &mut Connection, name: &str) -> Result<String, Failure> {
+    let query = sqlx::query("SELECT format('%I.%I', current_schema(), $1::text) AS qualified");
+    let rows = connection.fetch_all(query.bind(name)).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    Ok(row.try_get("qualified")?)
 }
 
 /// Removes a record. Its index has to be gone.

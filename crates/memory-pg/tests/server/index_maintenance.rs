@@ -437,3 +437,43 @@ async fn index_without_a_width_is_not_used() {
     })
     .await;
 }
+
+/// Indexes of the same entity have the same name in each schema, and a schema may have the
+/// record of one whose build was ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_of_another_schema_are_left_alone() {
+    with_database(|url| async move {
+        let mut connection = connect(&url).await;
+        let create = "CREATE EXTENSION vector; CREATE EXTENSION btree_gin; \
+                      CREATE SCHEMA game_a";
+        run(&mut connection, create).await;
+        let game = format!("{url}&options=-c search_path=game_a,public");
+        let batch = clustered("mira", FEW, 8);
+        let hnsw = || options(FEW).ann_index(AnnIndex::hnsw());
+        let indexes = "SELECT schemaname::text FROM pg_indexes \
+                       WHERE indexdef ~ 'USING hnsw' ORDER BY 1";
+        let store = hnsw().connect(&url).await.unwrap();
+        insert(&store, &batch).await;
+        only(maintain(&store, &MaintenanceRequest::new()).await);
+        let other = hnsw().connect(&game).await.unwrap();
+        insert(&other, &batch).await;
+        let copy = "INSERT INTO game_a.memory_approximate SELECT * FROM memory_approximate";
+        run(&mut connection, copy).await;
+        only(maintain(&other, &MaintenanceRequest::new()).await);
+        let schemas: Vec<String> = sqlx::query_scalar(indexes)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(schemas, ["game_a", "public"]);
+        // It drops its own.
+        let none = options(FEW).ann_index(AnnIndex::None);
+        let other = none.connect(&game).await.unwrap();
+        maintain(&other, &MaintenanceRequest::new()).await;
+        let schemas: Vec<String> = sqlx::query_scalar(indexes)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(schemas, ["public"]);
+    })
+    .await;
+}
