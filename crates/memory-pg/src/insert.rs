@@ -10,6 +10,7 @@ use memory_core::{
 use sqlx::Row;
 use uuid::Uuid;
 
+use crate::batch_parts;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::entity::{self, CountDeltas};
@@ -207,19 +208,21 @@ pub(crate) async fn insert_rows(
     raised: &BTreeMap<EntityId, EntityRow>,
     precision: Precision,
 ) -> Result<bool, Failure> {
-    let columns = MemoryColumns::new(items, raised);
-    if columns.insert(connection).await? < items.len() {
-        return Ok(false);
+    for part in batch_parts::of_memories(items) {
+        let columns = MemoryColumns::new(part, raised);
+        if columns.insert(connection).await? < part.len() {
+            return Ok(false);
+        }
+        let memories = || part.iter().map(|it| &it.item.memory);
+        EmbeddingColumns::new(part.iter().map(|it| &it.item), precision)
+            .map_err(MemoryError::from)?
+            .insert(connection)
+            .await?;
+        InvolvedEntityColumns::new(memories())
+            .insert(connection)
+            .await?;
+        AccessColumns::new(memories()).insert(connection).await?;
     }
-    let memories = || items.iter().map(|it| &it.item.memory);
-    EmbeddingColumns::new(items.iter().map(|it| &it.item), precision)
-        .map_err(MemoryError::from)?
-        .insert(connection)
-        .await?;
-    InvolvedEntityColumns::new(memories())
-        .insert(connection)
-        .await?;
-    AccessColumns::new(memories()).insert(connection).await?;
     for (entity, row) in raised.iter().filter(|(_, row)| row.paged_until.is_some()) {
         let ids = ids_of(entity, items.iter().copied());
         snapshot_pages::discard(connection, entity, row, &ids).await?;

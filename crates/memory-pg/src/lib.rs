@@ -15,7 +15,7 @@
 //!
 //! | feature | implementation |
 //! |---|---|
-//! | writes | one transaction each, one statement per table for any number of rows; a write continues when its future is dropped |
+//! | writes | one transaction each, one statement per table for every 16 MiB of rows; a write continues when its future is dropped |
 //! | reads | one statement each, so one consistent state; a search of a large entity reads texts by up to two more, of memories that are as they were |
 //! | dense retriever | exact: every vector of the entity, from an index that stores them contiguously |
 //! | very large entities | ANN indexes, which [`maintain_indexes`](memory_core::Store::maintain_indexes) chooses and builds; a search still finds as many as requested |
@@ -32,6 +32,7 @@
 mod acquire_probe;
 mod ann_index;
 mod ann_search;
+mod batch_parts;
 mod blocking;
 mod changes;
 mod connecting;

@@ -13,6 +13,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use crate::batch_parts;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::entity::{self, CountDelta};
@@ -206,10 +207,13 @@ impl Transaction for ReplaceVectors {
         );
         let clear = clear.bind(self.entity.as_str()).bind(given).bind(models);
         connection.execute(clear).await?;
-        let items = items.map(|(id, embedding)| (&self.entity, id, embedding));
-        let columns =
-            EmbeddingColumns::of(items, self.precision).map_err(memory_core::MemoryError::from)?;
-        columns.insert(connection).await?;
+        let items: Vec<(&MemoryId, &Embedding)> = items.map(|(id, it)| (id, it)).collect();
+        for part in batch_parts::of_embeddings(&items) {
+            let part = part.iter().map(|(id, it)| (&self.entity, *id, *it));
+            let columns = EmbeddingColumns::of(part, self.precision);
+            let columns = columns.map_err(memory_core::MemoryError::from)?;
+            columns.insert(connection).await?;
+        }
         let archived: HashSet<Uuid> = targets
             .iter()
             .filter_map(|(id, is_archived)| is_archived.then_some(*id))

@@ -1,5 +1,5 @@
 //! Rows of the tables: decoding memories and entities, and encoding batches as
-//! one array per column, so that one statement writes any number of rows.
+//! one array per column, so that one statement writes many rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

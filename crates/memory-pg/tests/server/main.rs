@@ -11,6 +11,7 @@ mod distributed;
 mod failed_reads;
 mod fault_proxy;
 mod index_maintenance;
+mod large_batches;
 mod loads;
 mod migrations;
 mod pgbouncer;
