@@ -17,8 +17,8 @@ use crate::transaction::Attempts;
 pub(crate) struct Migration {
     pub(crate) text: &'static str,
     /// Parts that are applied before, each in a transaction of its own, and what is left for
-    /// the last. A part may be applied again, where a process was killed after it.
-    parts: Option<(&'static [&'static str], &'static str)>,
+    /// the last.
+    parts: Option<(&'static [Part], &'static str)>,
     /// The tables of which it writes rows of all entities, and reads them.
     data: &'static [&'static str],
 }
@@ -33,7 +33,7 @@ impl Migration {
     }
 
     /// One that is applied in parts. A distributed server applies it as a whole.
-    const fn in_parts(mut self, before: &'static [&'static str], last: &'static str) -> Self {
+    const fn in_parts(mut self, before: &'static [Part], last: &'static str) -> Self {
         self.parts = Some((before, last));
         self
     }
@@ -42,6 +42,30 @@ impl Migration {
     const fn with_data(mut self, data: &'static [&'static str]) -> Self {
         self.data = data;
         self
+    }
+}
+
+/// A part of a migration that is applied before the rest.
+struct Part {
+    text: &'static str,
+    /// The relation and the column of it that are there where the part was applied, by this
+    /// process or another one, which may have been killed since.
+    makes: (&'static str, &'static str),
+}
+
+impl Part {
+    async fn is_applied(&self, connection: &mut Connection) -> Result<bool, Failure> {
+        let query = sqlx::query(
+            "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = current_schema() AND c.relname = $1::text \
+             AND a.attname = $2::text AND NOT a.attisdropped) AS is_applied",
+        );
+        let (relation, column) = self.makes;
+        let rows = connection.fetch_all(query.bind(relation).bind(column));
+        let rows = rows.await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(row.try_get("is_applied")?)
     }
 }
 
@@ -69,16 +93,21 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
 ];
 
 /// The parts of migration 2, by table. Processes of version 1 do not mind the columns.
-const ARCHIVE_ENTITIES: &str =
-    "ALTER TABLE entity ADD COLUMN IF NOT EXISTS archived_count bigint NOT NULL DEFAULT 0";
-const ARCHIVE_VECTORS: &str = "\
-    ALTER TABLE memory_embedding ADD COLUMN IF NOT EXISTS archived boolean NOT NULL DEFAULT false; \
+const ARCHIVE_ENTITIES: Part = Part {
+    text: "ALTER TABLE entity ADD COLUMN archived_count bigint NOT NULL DEFAULT 0",
+    makes: ("entity", "archived_count"),
+};
+const ARCHIVE_VECTORS: Part = Part {
+    text: "\
+    ALTER TABLE memory_embedding ADD COLUMN archived boolean NOT NULL DEFAULT false; \
     DROP INDEX idx_memory_embedding; \
     CREATE INDEX idx_memory_embedding ON memory_embedding (entity_id, model, memory_id) \
         INCLUDE (half, single) WHERE compact AND NOT archived; \
     DROP INDEX idx_memory_embedding_large; \
     CREATE INDEX idx_memory_embedding_large ON memory_embedding (entity_id, model, memory_id) \
-        WHERE NOT compact AND NOT archived";
+        WHERE NOT compact AND NOT archived",
+    makes: ("memory_embedding", "archived"),
+};
 const ARCHIVE_MEMORIES: &str = "\
     ALTER TABLE memory ADD COLUMN archived_by uuid; \
     DROP INDEX idx_memory_entity_timestamp; \
@@ -104,8 +133,11 @@ const ARCHIVE_MEMORIES: &str = "\
 
 /// Builds the index of migration 9 under another name: writes to `memory` wait for it, and
 /// reads do not. The migration's own first statement would lock both out while it builds.
-const BUILD_INDEX: &str = "CREATE INDEX IF NOT EXISTS idx_memory_outdated_6 \
-     ON memory (entity_id, memory_id) WHERE analysis < 6";
+const BUILD_INDEX: Part = Part {
+    text: "CREATE INDEX idx_memory_outdated_6 ON memory (entity_id, memory_id) \
+           WHERE analysis < 6",
+    makes: ("idx_memory_outdated_6", "entity_id"),
+};
 
 /// What migration 9 does, where [`BUILD_INDEX`] was done before. Locks reads out for an
 /// instant.
@@ -114,10 +146,13 @@ const SWAP_INDEX: &str = "DROP INDEX idx_memory_outdated; \
      INSERT INTO memory_schema (version) VALUES (9)";
 
 /// Begins a transaction that excludes others of its kind and has no time limit
-/// on the server.
+/// on the server. After the wait it reads what others have committed meanwhile.
 pub(crate) async fn begin_exclusive(connection: &mut Connection) -> Result<(), Failure> {
     connection
-        .execute_batch("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .execute_batch(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0; \
+             SET LOCAL lock_timeout = 0",
+        )
         .await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtext('memory-pg'), hashtext(current_schema()))";
     connection.fetch_all(sqlx::query(lock)).await?;
@@ -130,10 +165,9 @@ pub(crate) async fn apply_all(
     connection: &mut Connection,
     is_distributed: bool,
 ) -> Result<(), Failure> {
-    let mut progress = Progress::default();
     let mut attempts = Attempts::new();
     loop {
-        match apply_next(connection, is_distributed, &mut progress).await {
+        match apply_next(connection, is_distributed).await {
             Ok(true) => return Ok(()),
             Ok(false) => attempts = Attempts::new(),
             Err(failure) => {
@@ -144,20 +178,9 @@ pub(crate) async fn apply_all(
     }
 }
 
-/// How many parts of a migration this process has applied.
-#[derive(Default)]
-struct Progress {
-    version: usize,
-    parts: usize,
-}
-
 /// Applies the first that is missing or a part of it, or all of them to a new schema.
 /// Returns whether none is missing then.
-async fn apply_next(
-    connection: &mut Connection,
-    is_distributed: bool,
-    progress: &mut Progress,
-) -> Result<bool, Failure> {
+async fn apply_next(connection: &mut Connection, is_distributed: bool) -> Result<bool, Failure> {
     begin_exclusive(connection).await?;
     if is_distributed {
         // A table is distributed in a transaction only where the statements before it used
@@ -176,19 +199,13 @@ async fn apply_next(
         }
     } else if let Some(next) = missing.first() {
         applied = state.version() + 1;
-        if progress.version != applied {
-            *progress = Progress {
-                version: applied,
-                parts: 0,
-            };
-        }
         let parts = next.parts.filter(|_| !is_distributed);
-        let part = parts.and_then(|(before, _)| before.get(progress.parts));
-        if let Some(part) = part {
-            execute_script(connection, part).await?;
-            connection.execute_batch("COMMIT").await?;
-            progress.parts += 1;
-            return Ok(false);
+        for part in parts.map_or(&[][..], |(before, _)| before) {
+            if !part.is_applied(connection).await? {
+                execute_script(connection, part.text).await?;
+                connection.execute_batch("COMMIT").await?;
+                return Ok(false);
+            }
         }
         let forced = lift_policies(connection, next.data).await?;
         let text = parts.map_or(next.text, |(_, last)| last);
@@ -266,11 +283,10 @@ mod tests {
 
     use super::*;
 
-    /// The statements without what lets a part be applied again.
-    fn statements_of<'a>(scripts: impl IntoIterator<Item = &'a &'a str>) -> BTreeSet<String> {
-        let statements = scripts.into_iter().flat_map(|it| sql::statements(it));
+    fn statements_of<'a>(scripts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+        let statements = scripts.into_iter().flat_map(sql::statements);
         let words = statements.map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
-        words.map(|it| it.replace(" IF NOT EXISTS", "")).collect()
+        words.collect()
     }
 
     #[test]
@@ -278,8 +294,8 @@ mod tests {
         let archive = &MIGRATIONS[1];
         let (before, last) = archive.parts.unwrap();
         assert_eq!(
-            statements_of(before.iter().chain([&last])),
-            statements_of([&archive.text])
+            statements_of(before.iter().map(|part| part.text).chain([last])),
+            statements_of([archive.text])
         );
     }
 }

@@ -10,12 +10,12 @@ use crate::error::Failure;
 use crate::migrations::begin_exclusive;
 use crate::schema::refusal;
 use crate::sql;
+use crate::transaction::Attempts;
 
 const POLICIES: &str = include_str!("../migrations/optional/row_level_security.sql");
 
-/// The tables with policies.
+/// The tables with policies, in the order in which they get them.
 const TABLES: [&str; 8] = [
-    "entity",
     "memory",
     "memory_access",
     "memory_entity",
@@ -23,6 +23,7 @@ const TABLES: [&str; 8] = [
     "memory_tombstone",
     "memory_approximate",
     "snapshot_page",
+    "entity",
 ];
 
 /// Creates the policies where the options ask for them, and refuses a schema that
@@ -33,16 +34,17 @@ pub(crate) async fn prepare(
     mut connection: Connection,
 ) -> Result<(), Failure> {
     let required = database.options.row_level_security;
-    let mut active = count_active(&mut connection).await?;
-    if required && active < TABLES.len() && database.may_migrate() {
-        for table in TABLES {
-            begin_exclusive(&mut connection).await?;
-            connection.execute_all(&policies_of(table)).await?;
-            connection.execute_batch("COMMIT").await?;
+    let mut active = read_active(&mut connection).await?;
+    if required && active.len() < TABLES.len() && database.may_migrate() {
+        connection.disable_timeout();
+        let missing = |table: &&&str| !active.iter().any(|active| active == **table);
+        for table in TABLES.iter().filter(missing) {
+            create_policies(&mut connection, table).await?;
         }
-        active = count_active(&mut connection).await?;
+        connection.restore_timeout();
+        active = read_active(&mut connection).await?;
     }
-    match (required, active) {
+    match (required, active.len()) {
         (true, count) if count == TABLES.len() => {
             connection.release();
             Ok(())
@@ -81,18 +83,35 @@ fn policies_of(table: &str) -> Vec<String> {
     statements
 }
 
-/// The number of tables whose policies apply to the current role.
-async fn count_active(connection: &mut Connection) -> Result<usize, Failure> {
+/// Creates the policies of a table. A deadlock with others that lock tables in another order is
+/// tried again.
+async fn create_policies(connection: &mut Connection, table: &str) -> Result<(), Failure> {
+    let mut attempts = Attempts::new();
+    loop {
+        begin_exclusive(connection).await?;
+        match connection.execute_all(&policies_of(table)).await {
+            Ok(()) => return connection.execute_batch("COMMIT").await,
+            Err(failure) => {
+                attempts.after(failure).await?;
+                connection.execute_batch("ROLLBACK").await?;
+            }
+        }
+    }
+}
+
+/// The tables whose policies apply to the current role.
+async fn read_active(connection: &mut Connection) -> Result<Vec<String>, Failure> {
     connection.execute_batch("BEGIN").await?;
     let query = sqlx::query(
-        "SELECT count(*) AS active FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+        "SELECT c.relname::text AS name \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relname = ANY ($1::text[]) \
          AND c.relrowsecurity AND row_security_active(c.oid)",
     );
     let rows = connection.fetch_all(query.bind(TABLES.as_slice())).await?;
     connection.execute_batch("COMMIT").await?;
-    let active: i64 = rows.first().map_or(Ok(0), |row| row.try_get("active"))?;
-    Ok(usize::try_from(active).unwrap_or_default())
+    let names = rows.iter().map(|row| row.try_get("name"));
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

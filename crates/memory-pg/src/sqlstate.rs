@@ -24,8 +24,8 @@ pub(crate) fn classify(code: &str) -> (ErrorKind, &'static str) {
         CANCELED => (Kind::Unavailable, "the server canceled the statement"),
         "42704" => (
             Kind::Missing,
-            "a type or operator class does not exist for the role; the extensions vector and \
-             btree_gin must be in a schema of its search_path",
+            "something that the statement names does not exist for the role; the extensions \
+             vector and btree_gin must be in a schema of its search_path",
         ),
         "42501" => (Kind::Configuration, "the role lacks a privilege"),
         "42P01" | "42703" | "42804" | "42883" | "42P10" => (

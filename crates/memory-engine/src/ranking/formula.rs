@@ -99,7 +99,7 @@ impl Ranking {
     pub(super) fn blend(&self, values: &RetrieverValues, stats: &RetrieverStats) -> f32 {
         let similarity = values.similarity;
         let dense = similarity.map(|cosine| self.dense_value(cosine, values.chunks));
-        let dense = self.normalized(dense, stats.dense);
+        let dense = self.normalized(dense, with_min_deviation(stats.dense));
         let lexical = self.normalized(Some(values.lexical), stats.lexical);
         if self.fusion == ScoreFusion::Sum {
             return self.similarity * dense + self.lexical * lexical;
@@ -187,6 +187,22 @@ impl Ranking {
     }
 }
 
+/// Statistics of cosines by which differences of a few thousandths stay small.
+///
+/// Among few or uniform memories ("order 1024", "order 1042") all cosines may be as near, which
+/// says nothing of which one is meant. A z-score would stretch them to one and more, and
+/// outweigh the one memory that has the number asked for. Over 250 turns of a conversation
+/// (LoCoMo, 12 questions) they deviate by .09 to .15 with the default model, and by .025 to .037
+/// with multilingual-e5-small, so that nothing changes there.
+fn with_min_deviation(mut stats: ScoreStats) -> ScoreStats {
+    const MIN_DEVIATION: f32 = 0.02;
+    // Where all are equal, z-scores are 0.
+    if stats.z_score(stats.mean + MIN_DEVIATION) != 0.0 {
+        stats.deviation = stats.deviation.max(MIN_DEVIATION);
+    }
+    stats
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +240,30 @@ mod tests {
         assert!(ranking.score(2.0, 1.0, 1.0) > ranking.score(2.0, 0.0, 0.0));
         assert!(ranking.score(2.0, 1.0, 1.0) < ranking.score(2.3, 0.0, 0.0));
         assert!(ranking.score(-2.0, 1.0, 1.0) > ranking.score(-2.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn cosines_that_are_nearly_equal_do_not_outweigh_a_word() {
+        let ranking = Ranking::default();
+        let of = |mean, deviation| ScoreStats { mean, deviation };
+        for deviation in [0.0, 1e-7, 0.0002, 0.004] {
+            let stats = RetrieverStats {
+                dense: of(0.8, deviation),
+                lexical: of(1.0, 1.0),
+                ..stats(0.0)
+            };
+            let blend = |similarity, lexical| {
+                let values = RetrieverValues {
+                    similarity: Some(similarity),
+                    chunks: 1,
+                    lexical,
+                    pairs: 0.0,
+                };
+                ranking.blend(&values, &stats)
+            };
+            let (with_word, without) = (0.8 - deviation, 0.8 + deviation);
+            assert!(blend(with_word, 2.0) > blend(without, 0.0), "{deviation}");
+        }
     }
 
     #[test]

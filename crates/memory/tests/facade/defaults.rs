@@ -334,3 +334,43 @@ async fn a_builder_that_cannot_work_says_why() {
         .await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Configuration);
 }
+
+/// The model sees nearly the same in such memories, and their words say which is meant.
+#[tokio::test]
+async fn the_memory_with_the_exact_word_leads_among_few_alike() {
+    let (_folder, memory) = open().await;
+    let tables: [(&[&str], &str); 6] = [
+        (&["上海很大", "海上很大"], "上海"),
+        (&["주문 1024 발송", "주문 1042 발송"], "주문 １０２４"),
+        (&["طلب 1024 شحن", "طلب 1042 شحن"], "طلب ١٠٢٤"),
+        (&["met on 2026-03-01", "met on 2026-03-10"], "2026.03.01"),
+        (&["3 كتب", "4 كتب"], "٣ كتب"),
+        (
+            &[
+                "host fe80:0:0:0:0:0:0:1",
+                "host fe80:0:0:0:0:0:0:2",
+                "host fe80:0:0:0:0:0:0:3",
+                "host fe80:0:0:0:0:0:0:4",
+                "host fe80:0:0:0:0:0:0:5",
+                "host fe80:0:0:0:0:0:0:6",
+                "host fe80:0:0:0:0:0:0:7",
+                "host fe80:0:0:0:0:0:0:8",
+            ],
+            "fe80::1",
+        ),
+    ];
+    for (contents, question) in tables {
+        for is_reversed in [false, true] {
+            let entity = format!("{question} {is_reversed}");
+            let item =
+                |content: &&str| MemoryBatchItem::new(entity.as_str(), MemoryKind::World, *content);
+            let mut batch: Vec<MemoryBatchItem> = contents.iter().map(item).collect();
+            if is_reversed {
+                batch.reverse();
+            }
+            memory.retain_batch(batch).await.unwrap();
+            let hits = memory.recall(&entity, question).await.unwrap();
+            assert_eq!(hits[0].memory.content, contents[0], "{question}");
+        }
+    }
+}
