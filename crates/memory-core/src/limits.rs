@@ -168,7 +168,7 @@ pub fn check_entities(entities: &BTreeMap<EntityId, String>) -> Check {
     at_most_links("involved entities", entities.len())?;
     for (entity, role) in entities {
         check_entity(entity)?;
-        check_role(role)?;
+        check_link_text("role", role)?;
     }
     Ok(())
 }
@@ -181,7 +181,7 @@ pub fn check_related(related: &BTreeMap<MemoryId, String>) -> Check {
     at_most_links("related memories", related.len())?;
     related
         .values()
-        .try_for_each(|relation| check_role(relation))
+        .try_for_each(|relation| check_link_text("relation", relation))
 }
 
 /// Related memories of the memory `id`: as [`check_related`], and none is that memory.
@@ -277,9 +277,10 @@ pub fn micros_rounded_up(moment: DateTime<Utc>) -> i64 {
     moment.timestamp() * i64::from(SECOND) + i64::from(micros)
 }
 
-fn check_role(role: &str) -> Check {
-    at_most_chars("role", role, MAX_ROLE_CHARS)?;
-    no_nul("role", role)
+/// A role or a relation, as `field` says.
+fn check_link_text(field: &'static str, text: &str) -> Check {
+    at_most_chars(field, text, MAX_ROLE_CHARS)?;
+    no_nul(field, text)
 }
 
 fn at_most_chars(field: &'static str, text: &str, max: usize) -> Check {
@@ -384,6 +385,19 @@ mod tests {
         assert!(check_vector(&[0.6], 2).is_err());
         assert!(check_vector(&[0.0, 0.0], 2).is_err());
         assert!(check_vector(&[0.0, f32::NAN], 2).is_err());
+    }
+
+    #[test]
+    fn errors_call_a_role_and_a_relation_by_their_names() {
+        for text in ["r".repeat(MAX_ROLE_CHARS + 1), "a\0b".to_owned()] {
+            let role = check_entities(&BTreeMap::from([("tam".into(), text.clone())]));
+            let related = BTreeMap::from([(MemoryId::new(), text)]);
+            let relation = check_related(&related);
+            for (checked, name) in [(role, "role"), (relation, "relation")] {
+                let message = checked.unwrap_err().to_string();
+                assert!(message.starts_with(name), "{message}");
+            }
+        }
     }
 
     #[test]
