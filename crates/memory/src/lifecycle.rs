@@ -160,7 +160,7 @@ impl MemorySystem {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NotFound`]; [`InvalidInput::NoSources`] for a memory that
+    /// [`MemoryError::NotFound`]; [`InvalidInput::NotASummary`] for a memory that
     /// is not a summary; [`MemoryError::Archived`] for a summary that is archived
     /// under another one, which must be undone first; errors of the store.
     pub async fn undo_consolidation(

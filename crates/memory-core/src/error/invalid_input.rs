@@ -287,6 +287,14 @@ pub enum InvalidInput {
     /// A consolidation without sources.
     #[error("a consolidation has no sources; it must have at least 1")]
     NoSources,
+    /// A memory that no consolidation made, where a summary is meant.
+    #[error(
+        "memory {id} is not a summary, so nothing was consolidated into it; give the id of a summary"
+    )]
+    NotASummary {
+        /// The memory's id.
+        id: MemoryId,
+    },
     /// A memory of another entity than the call is about.
     #[error(
         "a memory belongs to another entity than the call is about; pass memories of one entity"

@@ -126,6 +126,11 @@ fn messages_say_what_happened_what_is_allowed_and_what_to_do() {
             "invalid input: the time range is empty; its end must be after its start",
         ),
         (
+            invalid(InvalidInput::NotASummary { id }),
+            "invalid input: memory 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04 is not a summary, so \
+             nothing was consolidated into it; give the id of a summary",
+        ),
+        (
             invalid(InvalidInput::DuplicateId { id }),
             "invalid input: memory id 0190a5c3-7f2e-7c41-9d6b-3f5e8a2b1c04 occurs twice in \
              the batch; it may occur once per entity",

@@ -142,7 +142,7 @@ impl Engine {
         }
         let sources = ListRequest::new(1).scope(ListScope::SourcesOf(*summary));
         if store.list(entity, &sources).await?.memories.is_empty() {
-            return Err(InvalidInput::NoSources.into());
+            return Err(InvalidInput::NotASummary { id: *summary }.into());
         }
         let removed = self.inner.remove(entity, vec![*summary], vec![memory]);
         Ok(removed.await?.restored)
