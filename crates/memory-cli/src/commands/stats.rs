@@ -77,6 +77,13 @@ struct EntityCounts {
     models: Option<BTreeMap<Fingerprint, u64>>,
 }
 
+impl EntityCounts {
+    /// Whether the entity exists: one that was named need not.
+    fn has_memories(&self) -> bool {
+        self.memories > 0 || self.archived > 0
+    }
+}
+
 async fn gather(
     system: &MemorySystem,
     names: Vec<EntityId>,
@@ -101,7 +108,7 @@ async fn gather(
     Ok(Stats {
         database: database.file(),
         database_bytes: database.size(),
-        entities: by_entity.len(),
+        entities: by_entity.iter().filter(|it| it.has_memories()).count(),
         memories: by_entity.iter().map(|entity| entity.memories).sum(),
         by_entity,
         caches: system.cache_stats(),

@@ -328,6 +328,13 @@ fn memories_are_linked_summarized_reflected_and_pruned() {
     dir.run(&["--json", "undo", "mira", summary])
         .fails(4, "not_found");
 
+    let refused = dir.run(&["--json", "undo", "mira", horse]);
+    let message = refused.fails(3, "invalid_input");
+    assert!(message.contains("is not a summary"), "{message}");
+
+    let nobody = dir.run(&["--json", "stats", "nobody"]).code(0).json();
+    assert_eq!(nobody["entities"], 0, "{nobody}");
+
     let pruned = dir
         .run(&["--json", "prune", "mira", "--keep", "4"])
         .code(0)
