@@ -34,13 +34,27 @@ pub(crate) fn for_each_element(
     importer: &mut Importer<'_>,
     on_element: fn(&str, &Value, &mut Importer<'_>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
+    for_each_element_with_text(files, elements, importer, |origin, value, _, importer| {
+        on_element(origin, value, importer)
+    })
+}
+
+/// As [`for_each_element`], with the text of each element too: a value has no more of a
+/// number than a float.
+pub(crate) fn for_each_element_with_text(
+    files: &mut ExportFiles,
+    elements: &Elements,
+    importer: &mut Importer<'_>,
+    on_element: impl Fn(&str, &Value, &[u8], &mut Importer<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let selected = files.select(importer)?;
     for file in &selected {
         let label = file.label();
-        let mut on_element = |importer: &mut Importer<'_>, number: usize, value: Value| {
-            let origin = format!("{label}, {} {number}", elements.noun);
-            on_element(&origin, &value, importer)
-        };
+        let mut on_element =
+            |importer: &mut Importer<'_>, number: usize, value: Value, text: &[u8]| {
+                let origin = format!("{label}, {} {number}", elements.noun);
+                on_element(&origin, &value, text, importer)
+            };
         let outcome = read_array(files, file, elements, importer, &mut on_element);
         importer.refuse_file(&label, selected.len(), outcome)?;
     }
@@ -53,13 +67,16 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// What the report calls the escapes that were replaced.
 pub(crate) const HALF_CHARACTERS: &str = "halves of characters, now U+FFFD";
 
-/// Passes each element of a file's array, and its number from 1, to `on_element`.
+/// What is done with an element, its number from 1 and its text.
+type OnElement<'a> = dyn FnMut(&mut Importer<'_>, usize, Value, &[u8]) -> Result<(), Stop> + 'a;
+
+/// Passes each element of a file's array, with its number from 1, to `on_element`.
 fn read_array(
     files: &mut ExportFiles,
     file: &ExportFile,
     elements: &Elements,
     importer: &mut Importer<'_>,
-    on_element: &mut dyn FnMut(&mut Importer<'_>, usize, Value) -> Result<(), Stop>,
+    on_element: &mut OnElement<'_>,
 ) -> Result<(), Stop> {
     let label = file.label();
     let max = files.limits().max_item_bytes;
@@ -115,7 +132,7 @@ struct ArrayReader<'a, 'i, R> {
     /// Bytes of an element.
     max: u64,
     importer: &'a mut Importer<'i>,
-    on_element: &'a mut dyn FnMut(&mut Importer<'_>, usize, Value) -> Result<(), Stop>,
+    on_element: &'a mut OnElement<'a>,
     count: usize,
 }
 
@@ -207,7 +224,9 @@ impl<R: BufRead> ArrayReader<'_, '_, R> {
         let reason = match value.is_too_large {
             true => format!("it has more than {max} bytes, the most that one {noun} may have"),
             false => match self.parse(value) {
-                Ok(element) => return (self.on_element)(self.importer, self.count, element),
+                Ok(element) => {
+                    return (self.on_element)(self.importer, self.count, element, &value.text);
+                }
                 Err(error) => match limit_of_parser(&error) {
                     Some(reason) => reason.to_owned(),
                     None => return Err(self.damaged(value, error)),

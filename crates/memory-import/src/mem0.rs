@@ -1,8 +1,12 @@
 //! The memories of mem0, as `get_all` returns them: an array, or an object with the
 //! array `results`.
 
+use std::collections::BTreeMap;
+
 use memory::MemoryKind;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::draft::Draft;
 use crate::files::ExportFiles;
@@ -64,10 +68,16 @@ pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Resu
         ],
         expected: "an array of memories, or an object with such an array as `results`",
     };
-    json::for_each_element(files, &elements, importer, read_memory)
+    json::for_each_element_with_text(files, &elements, importer, read_memory)
 }
 
-fn read_memory(origin: &str, value: &Value, importer: &mut Importer<'_>) -> Result<(), Stop> {
+/// Reads a memory; `text` is that of `value`.
+fn read_memory(
+    origin: &str,
+    value: &Value,
+    text: &[u8],
+    importer: &mut Importer<'_>,
+) -> Result<(), Stop> {
     let Some(object) = value.as_object() else {
         return importer.refuse(origin, "it is not an object");
     };
@@ -94,10 +104,9 @@ fn read_memory(origin: &str, value: &Value, importer: &mut Importer<'_>) -> Resu
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    for (key, value) in json::object(object, "metadata").into_iter().flatten() {
-        if let Some(text) = metadata_text(value).filter(|_| !key.is_empty()) {
-            draft.metadata.insert(key.clone(), text);
-        }
+    if json::object(object, "metadata").is_some() {
+        draft.metadata = metadata(text);
+        draft.metadata.remove("");
     }
     for key in ["app_id", "updated_at"] {
         if let Some(text) = json::text(object, key) {
@@ -108,11 +117,83 @@ fn read_memory(origin: &str, value: &Value, importer: &mut Importer<'_>) -> Resu
     Ok(())
 }
 
+/// The metadata of a memory with this text, without its `null`s.
+fn metadata(text: &[u8]) -> BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    struct Memory<'a> {
+        #[serde(borrow)]
+        metadata: BTreeMap<String, &'a RawValue>,
+    }
+    // The text was parsed before, and has such an object.
+    let memory: Option<Memory<'_>> = serde_json::from_slice(text).ok();
+    let pairs = memory.into_iter().flat_map(|memory| memory.metadata);
+    let texts = pairs.filter_map(|(key, value)| Some((key, metadata_text(value)?)));
+    texts.collect()
+}
+
 /// The text of a metadata value: a string as it is, others as JSON. `None` for `null`.
-fn metadata_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+fn metadata_text(value: &RawValue) -> Option<String> {
+    match value.get() {
+        "null" => None,
+        text if text.starts_with('"') => serde_json::from_str(text).ok(),
+        _ => Some(compact(value)),
+    }
+}
+
+/// A value as JSON without white space, whose numbers have the digits that they are written
+/// with.
+fn compact(value: &RawValue) -> String {
+    let text = value.get();
+    let compacted = match text.bytes().next() {
+        Some(b'{') => serde_json::from_str(text)
+            .ok()
+            .map(|pairs: BTreeMap<String, &RawValue>| {
+                let pairs = pairs.into_iter();
+                let pairs =
+                    pairs.map(|(key, value)| format!("{}:{}", Value::from(key), compact(value)));
+                format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+            }),
+        Some(b'[') => serde_json::from_str(text)
+            .ok()
+            .map(|values: Vec<&RawValue>| {
+                let values = values.into_iter().map(compact);
+                format!("[{}]", values.collect::<Vec<_>>().join(","))
+            }),
+        Some(b'"') => serde_json::from_str(text)
+            .ok()
+            .map(|text: Value| text.to_string()),
+        _ => None,
+    };
+    compacted.unwrap_or_else(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_keeps_the_digits_of_numbers() {
+        let text = r#"{"id": "1", "metadata": {
+            "order": 12345678901234567890123, "v": 1.10, "small": 0.1000000000000000055,
+            "e": 1E5, "list": [ 1.50, {"b": -0.0, "a": "caf\u00e9 \" x"} ], "yes": true,
+            "none": null, "text": "a\n b"
+        }}"#;
+        let metadata = metadata(text.as_bytes());
+        let metadata: Vec<(&str, &str)> = metadata
+            .iter()
+            .map(|(key, text)| (&**key, &**text))
+            .collect();
+        assert_eq!(
+            metadata,
+            [
+                ("e", "1E5"),
+                ("list", r#"[1.50,{"a":"café \" x","b":-0.0}]"#),
+                ("order", "12345678901234567890123"),
+                ("small", "0.1000000000000000055"),
+                ("text", "a\n b"),
+                ("v", "1.10"),
+                ("yes", "true"),
+            ]
+        );
     }
 }
