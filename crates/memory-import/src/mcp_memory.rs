@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles, read_error};
-use crate::importer::{Importer, Stop};
+use crate::importer::{Importer, Occurrences, Stop};
 use crate::json::{self, HALF_CHARACTERS, json_error};
 use crate::surrogates::ReplaceSurrogates;
 
@@ -207,13 +207,15 @@ fn read_entity(origin: &str, entity: &Object, importer: &mut Importer<'_>) -> Re
         let draft = draft(name.to_owned(), format!("{name} ({kind})"));
         importer.add(origin, draft)?;
     }
+    // Equal observations of an entity are memories of their own.
+    let mut occurrences = Occurrences::default();
     for (index, observation) in observations.iter().enumerate() {
         let origin = format!("{origin}, observation {}", index + 1);
         match observation.as_str().map(str::trim) {
             None | Some("") => importer.refuse(&origin, "it is blank or not a string")?,
             Some(text) => {
                 let draft = draft(name.to_owned(), format!("{name}: {text}"));
-                importer.add(&origin, draft)?;
+                importer.add_part(&origin, draft, &mut occurrences)?;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! mem0 and the MCP server for memory.
 
-use memory::{EntityId, MemoryKind};
+use memory::{EntityId, MemoryBatchItem, MemoryKind};
 use memory_import::{Format, ImportOptions, ReadLimits};
 use serde_json::json;
 
@@ -251,4 +251,35 @@ fn a_line_of_the_mcp_server_may_be_as_long_as_an_item() {
         "{:?}",
         export.refused
     );
+}
+
+#[test]
+fn equal_observations_of_an_entity_are_memories_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let entity = |observations: &[&str]| json!({"type": "entity", "name": "Tam", "entityType": "p", "observations": observations});
+    let twice = entity(&["Sells horses", "Sells horses"]).to_string();
+    let twice = read(Format::McpMemory, &write(folder.path(), "2.jsonl", twice));
+    assert_eq!(twice.contents(), ["Tam: Sells horses"; 2]);
+    let once = entity(&["Sells horses"]).to_string();
+    let once = read(Format::McpMemory, &write(folder.path(), "1.jsonl", once));
+    let id = |items: &[(String, MemoryBatchItem)], index: usize| items[index].1.id;
+    let (twice, once) = (twice.items, once.items);
+    assert_eq!(id(&twice, 0), id(&once, 0), "ids stay what they were");
+    assert_ne!(id(&twice, 0), id(&twice, 1));
+}
+
+#[test]
+fn mem0_metadata_keeps_the_digits_of_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"{"results": [{"id": "1", "memory": "An order.", "metadata":
+        {"order": 12345678901234567890123, "v": 1.10, "all": [0.1000000000000000055, 1E5]}}]}"#;
+    let export = read(Format::Mem0, &write(folder.path(), "m.json", text));
+    let order = export.item("An order.");
+    for (key, value) in [
+        ("order", "12345678901234567890123"),
+        ("v", "1.10"),
+        ("all", "[0.1000000000000000055,1E5]"),
+    ] {
+        assert_eq!(order.metadata[key], value, "{key}");
+    }
 }
