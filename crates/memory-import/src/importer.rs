@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::format::Format;
+use crate::metadata_size::fit_metadata;
 use crate::report::ImportReport;
 use crate::split::{link_parts, split_text};
 use crate::{ImportOptions, Record, time};
@@ -212,6 +213,7 @@ impl<'a> Importer<'a> {
                 item.metadata.entry(renamed).or_insert(own);
             }
         }
+        fit_metadata(&mut item.metadata, &mut self.report);
         for (name, role) in &draft.participants {
             let what = "ends of names of more than 256 characters of participants";
             let Some(name) = self.fit(name, MAX_ENTITY_ID_CHARS, what) else {

@@ -11,6 +11,7 @@
 //! | `json_splitter` | where the values of a JSON document end |
 //! | `draft` | a text of an export, before it is a memory |
 //! | `importer` | memories from what a format's module found: ids, parts, links |
+//! | `metadata_size` | metadata that is too large |
 //! | `chatgpt`, `claude`, `mem0`, `mcp_memory`, `markdown`, `basic_memory` | the formats |
 //! | `front_matter` | YAML before a Markdown text |
 //! | `outline` | where headings and blocks of a Markdown text begin |
@@ -36,6 +37,7 @@ mod json_splitter;
 mod markdown;
 mod mcp_memory;
 mod mem0;
+mod metadata_size;
 mod outline;
 mod report;
 mod split;

@@ -276,3 +276,15 @@ fn names_that_are_not_utf8_are_read() {
     assert_eq!(export.contents(), ["By the river."]);
     assert_eq!(export.origins(), ["M\u{fc}hle.md"]);
 }
+
+#[test]
+fn a_heading_that_is_too_long_does_not_lose_its_section() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("# {}\n\nThe body.\n", "h".repeat(70_000));
+    let path = write(folder.path(), "a.md", text);
+    let export = read(Format::Markdown, &path);
+    assert!(export.refused.is_empty(), "{:?}", export.refused);
+    assert!(export.contents().iter().any(|it| it.contains("The body.")));
+    let cut = export.skipped("ends of metadata beyond 65,536 bytes of a memory");
+    assert_eq!(cut, 2, "once for the text, not for each of its parts");
+}

@@ -1,0 +1,104 @@
+//! Metadata that is too large for a memory: a long heading must not lose its text.
+
+use std::collections::BTreeMap;
+
+use memory::limits::MAX_METADATA_BYTES;
+use uuid::Uuid;
+
+use crate::report::ImportReport;
+
+/// The size to which metadata that is too large is cut off; some bytes remain for the
+/// number of a part, which is added later, and for a digest.
+const METADATA_BYTES: usize = MAX_METADATA_BYTES - 128;
+
+/// The longest key of metadata that is too large, in bytes.
+const MAX_METADATA_KEY_BYTES: usize = 1_024;
+
+/// What every memory has.
+const OWN_METADATA: [&str; 2] = ["source", "source_id"];
+
+/// Makes metadata fit its limit: the longest values are cut off, and counted. The end of
+/// a long `source_id` is replaced by a digest, so that it stays distinct.
+pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut ImportReport) {
+    let size = |metadata: &BTreeMap<String, String>, max: usize| -> usize {
+        let pairs = metadata.iter();
+        pairs.map(|(key, it)| key.len() + it.len().min(max)).sum()
+    };
+    if size(metadata, usize::MAX) <= METADATA_BYTES {
+        return;
+    }
+    let all = metadata.len();
+    metadata.retain(|key, _| key.len() <= MAX_METADATA_KEY_BYTES);
+    // Keys alone can be too many.
+    let mut kept = 0;
+    metadata.retain(|key, _| {
+        let is_own = OWN_METADATA.contains(&key.as_str());
+        kept += key.len();
+        is_own || kept <= METADATA_BYTES / 2
+    });
+    let what = "metadata with keys that are too long";
+    report.skip(what, (all - metadata.len()) as u64);
+    let mut max = METADATA_BYTES;
+    while max > 0 && size(metadata, max) > METADATA_BYTES {
+        max /= 2;
+    }
+    for (key, value) in metadata
+        .iter_mut()
+        .filter(|(key, it)| *key != "source" && it.len() > max)
+    {
+        let digest = match key == "source_id" {
+            true => format!("…{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, value.as_bytes())),
+            false => String::new(),
+        };
+        let end = value.floor_char_boundary(max.saturating_sub(digest.len()));
+        value.truncate(end);
+        value.push_str(&digest);
+        let what = "ends of metadata beyond 65,536 bytes of a memory";
+        report.skip(what, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory::limits;
+
+    use super::*;
+
+    #[test]
+    fn metadata_that_is_too_large_is_cut_off() {
+        let fit = |source_id: &str, metadata: &[(String, String)]| {
+            let mut fitted: BTreeMap<String, String> = metadata.iter().cloned().collect();
+            fitted.insert("source".to_owned(), "markdown".to_owned());
+            fitted.insert("source_id".to_owned(), source_id.to_owned());
+            let mut report = ImportReport::default();
+            fit_metadata(&mut fitted, &mut report);
+            // With what is added for a part.
+            let mut with_part = fitted.clone();
+            with_part.insert("part".to_owned(), "1000 of 1000".to_owned());
+            limits::check_metadata(&with_part).unwrap();
+            assert_eq!(fitted["source"], "markdown");
+            (fitted, report.skipped.values().sum::<u64>())
+        };
+        let heading = "é".repeat(70_000);
+        let field = ("heading".to_owned(), heading.clone());
+        let ids = ["one", "two"].map(|end| {
+            let source_id = format!("a.md#{heading}{end}");
+            let (fitted, cut) = fit(&source_id, std::slice::from_ref(&field));
+            assert_eq!(cut, 2);
+            assert!(fitted["heading"].len() > 10_000);
+            assert!(fitted["source_id"].starts_with("a.md#é"));
+            fitted["source_id"].clone()
+        });
+        assert_ne!(ids[0], ids[1]);
+        let (kept, cut) = fit("a.md", &[("k".to_owned(), "v".repeat(60_000))]);
+        assert_eq!((kept["k"].len(), cut), (60_000, 0));
+        // Keys that are too long, and too many.
+        assert_eq!(fit("a.md", &[(heading, "v".to_owned())]).1, 1);
+        for (count, length) in [(1_000, 90), (20_000, 0)] {
+            let pair = |n| (format!("{n}{}", "k".repeat(length)), "v".repeat(100));
+            let many: Vec<_> = (0..count).map(pair).collect();
+            let (kept, cut) = fit("a.md", &many);
+            assert!(kept.len() > 100 && cut > 100, "{cut}");
+        }
+    }
+}
