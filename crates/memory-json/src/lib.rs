@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `line` | a memory as one JSON object: [`Line`] writes it, [`parse`] reads it |
 //! | `line_ids` | ids for lines without an `id` |
+//! | `text_map` | objects whose values are text: [`Metadata`], [`Roles`] |
 //! | `reader` | reading lines from a stream in bounded memory |
 //! | `ranking_name` | the names of rankings |
 //! | `answers` | what operations answer: recall, reflect, list, related and others |
@@ -28,6 +29,7 @@ mod line_ids;
 mod ranking_name;
 mod reader;
 mod score_parts;
+mod text_map;
 pub mod time;
 
 pub use answers::{
@@ -44,3 +46,4 @@ pub use line_ids::LineIds;
 pub use ranking_name::RankingName;
 pub use reader::{BYTE_ORDER_MARK, Lines, MAX_LINE_BYTES, NumberedLine, foreign_format};
 pub use score_parts::ScoreParts;
+pub use text_map::{Metadata, Roles};

@@ -1,18 +1,17 @@
 //! Serializing a memory as a line, and parsing a line.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use chrono::{DateTime, Utc};
 use memory::{
     EntityId, Excerpt, Memory, MemoryBatchItem, MemoryError, MemoryId, MemoryKind, MemoryResult,
     RestoreItem, limits,
 };
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::text_map::{Pairs, scalar_text, string_text};
 use crate::time;
 
 /// The maximum length of a reason in characters: an unknown key is quoted and
@@ -21,6 +20,9 @@ const MAX_REASON_CHARS: usize = 160;
 
 /// The maximum length of a quoted key of `metadata`, `entities` or `related`.
 const MAX_QUOTED_CHARS: usize = 60;
+
+/// The largest count of accesses that every store can keep.
+const MAX_ACCESS_COUNT: u64 = i64::MAX.unsigned_abs();
 
 /// A memory as export writes it, with everything that import needs to restore
 /// it. Empty values are omitted; importance, id and timestamp never are.
@@ -117,6 +119,19 @@ impl Parsed {
         given.next().map(|(key, _)| key)
     }
 
+    /// Itself, if its values are within their limits.
+    fn validated(self) -> Result<Self, String> {
+        self.item.validate().map_err(|error| match error {
+            MemoryError::InvalidInput { problem, .. } => problem.to_string(),
+            other => other.to_string(),
+        })?;
+        let decay_rate = self.decay_rate.map_or(Ok(()), limits::check_decay_rate);
+        let last = self.last_accessed.map_or(Ok(()), limits::check_timestamp);
+        let further = decay_rate.and(last);
+        further.map_err(|problem| problem.to_string())?;
+        Ok(self)
+    }
+
     /// Makes a live memory with this id.
     ///
     /// # Errors
@@ -146,6 +161,23 @@ impl Parsed {
 /// # Errors
 /// What is wrong, for people, without the line's content.
 pub fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
+    parse_fields(text, entity)?.validated()
+}
+
+/// As [`parse`], without a link of the memory to itself, which exports of earlier versions
+/// can have: the value says whether there was one.
+pub(crate) fn parse_restored(
+    text: &str,
+    entity: Option<&EntityId>,
+) -> Result<(Parsed, bool), String> {
+    let mut parsed = parse_fields(text, entity)?;
+    let id = parsed.item.id;
+    let own = id.and_then(|id| parsed.item.related.remove(&id));
+    Ok((parsed.validated()?, own.is_some()))
+}
+
+/// Parses a line, whose values may be beyond their limits.
+fn parse_fields(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     if !text.trim_start().starts_with('{') {
         return Err(match (text.trim_start().starts_with('['), hint(text)) {
             (true, _) => "the line is a JSON array; write one JSON object per line".to_owned(),
@@ -155,15 +187,7 @@ pub fn parse(text: &str, entity: Option<&EntityId>) -> Result<Parsed, String> {
     }
     let fields: Fields =
         serde_json::from_str(text).map_err(|error| explain_malformed(text, &error))?;
-    let parsed = fields.into_parsed(entity)?;
-    parsed.item.validate().map_err(|error| match error {
-        MemoryError::InvalidInput { problem, .. } => problem.to_string(),
-        other => other.to_string(),
-    })?;
-    let further = parsed.decay_rate.map_or(Ok(()), limits::check_decay_rate);
-    let last = parsed.last_accessed.map_or(Ok(()), limits::check_timestamp);
-    further.and(last).map_err(|problem| problem.to_string())?;
-    Ok(parsed)
+    fields.into_parsed(entity)
 }
 
 /// The keys of a line with unparsed values, so that an error can name the key
@@ -208,10 +232,16 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn into_parsed(self, entity: Option<&EntityId>) -> Result<Parsed, String> {
-        let count = "a whole number, 0 or more";
+        let count = "a whole number from 0 to 9223372036854775807";
+        let access_count = read("access_count", self.access_count, count)?.unwrap_or(0);
+        if access_count > MAX_ACCESS_COUNT {
+            return Err(format!(
+                "`access_count` is {access_count}; it must be {count}"
+            ));
+        }
         Ok(Parsed {
             decay_rate: read_number("decay_rate", self.decay_rate, "a number, 0 or more")?,
-            access_count: read("access_count", self.access_count, count)?.unwrap_or(0),
+            access_count,
             last_accessed: read_time("last_accessed", self.last_accessed)?,
             archived_by: read("archived_by", self.archived_by, "a UUID")?,
             item: self.into_item(entity)?,
@@ -288,17 +318,9 @@ fn read_map(
     value: Option<&RawValue>,
     text_of: fn(&RawValue) -> Result<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
-    let pairs: Pairs<'_> = read(key, value, "an object")?.unwrap_or_default();
-    let mut map = BTreeMap::new();
-    for (name, value) in pairs.0 {
-        let text = text_of(value)
-            .map_err(|why| format!("`{key}`: the value of {} {why}", quote(&name)))?;
-        if map.contains_key(&name) {
-            return Err(format!("`{key}`: the key {} is repeated", quote(&name)));
-        }
-        map.insert(name, text);
-    }
-    Ok(map)
+    let pairs: Pairs<&RawValue> = read(key, value, "an object")?.unwrap_or_default();
+    let texts = pairs.into_texts(text_of);
+    texts.map_err(|why| format!("`{key}`: {why}"))
 }
 
 fn read_tags(value: Option<&RawValue>) -> Result<BTreeSet<String>, String> {
@@ -324,28 +346,8 @@ fn read_related(value: Option<&RawValue>) -> Result<BTreeMap<MemoryId, String>, 
     Ok(related)
 }
 
-/// The text of a string.
-fn string_text(value: &RawValue) -> Result<String, String> {
-    match kind_of(value) {
-        "a string" => serde_json::from_str(value.get()).map_err(|error| reason(&error)),
-        kind => Err(format!("is {kind}; it must be a string")),
-    }
-}
-
-/// The text of a string, a number or a boolean. A number keeps the digits that
-/// it is written with.
-fn scalar_text(value: &RawValue) -> Result<String, String> {
-    match kind_of(value) {
-        "a number" | "a boolean" => Ok(value.get().to_owned()),
-        "a string" => string_text(value),
-        kind => Err(format!(
-            "is {kind}; it must be a string, a number or a boolean"
-        )),
-    }
-}
-
 /// The JSON type of a valid value, with its article.
-fn kind_of(value: &RawValue) -> &'static str {
+pub(crate) fn kind_of(value: &RawValue) -> &'static str {
     match value.get().bytes().next() {
         Some(b'"') => "a string",
         Some(b'{') => "an object",
@@ -372,7 +374,7 @@ fn describe(key: &str, value: &RawValue) -> String {
 }
 
 /// Quotes a key of the input, shortened and without control characters.
-fn quote(key: &str) -> String {
+pub(crate) fn quote(key: &str) -> String {
     let mut chars = key.chars();
     let mut quoted: String = chars
         .by_ref()
@@ -440,7 +442,7 @@ fn hint(text: &str) -> Option<&'static str> {
 
 /// The message of a JSON error. It quotes at most an unknown key of the line,
 /// because values are not parsed where such errors come from.
-fn reason(error: &serde_json::Error) -> String {
+pub(crate) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let what: String = text
@@ -462,35 +464,6 @@ fn escape_control(c: char) -> Vec<char> {
         c.escape_default().collect()
     } else {
         vec![c]
-    }
-}
-
-/// The keys and unparsed values of an object in their order, repeated keys
-/// included.
-#[derive(Default)]
-struct Pairs<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor;
-
-        impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = Pairs<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(PairsVisitor)
     }
 }
 

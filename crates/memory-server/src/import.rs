@@ -73,6 +73,9 @@ pub(crate) struct ImportAnswer {
     refusals: Vec<Refusal>,
     /// Archived memories that are live, because their summary did not come after them.
     without_summary: usize,
+    /// Links of memories to themselves, which were left out: exports of earlier versions can
+    /// have them.
+    own_links: usize,
 }
 
 impl ImportAnswer {
@@ -213,6 +216,7 @@ async fn store(
     }
     answer.record(importer.take_outcomes());
     answer.without_summary = importer.orphans();
+    answer.own_links = importer.own_links();
     outcome
 }
 

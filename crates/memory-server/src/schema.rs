@@ -100,7 +100,8 @@ const BEARER: &str = "bearer";
 pub(crate) struct RefusedLine {
     /// Its number, from 1, blank lines included.
     line: usize,
-    /// `invalid_input`, or `conflict` for an id that belongs to other content.
+    /// `invalid_input`, `conflict` for an id that belongs to other content, or
+    /// `limit_reached` where the entity has as many memories as it may have.
     kind: String,
     /// What is wrong, and what is allowed.
     message: String,

@@ -99,6 +99,7 @@ pub(crate) async fn run(
         }
     }
     import.note_orphans();
+    import.note_own_links();
     // A reader that left must not hide what was refused.
     import.summary.result().and(printed)
 }
@@ -237,9 +238,26 @@ impl Import<'_> {
         let orphans = self.importer.orphans();
         if orphans > 0 {
             let memories = count_noun(orphans as u64, "archived memory", "archived memories");
+            let (them, remain) = match orphans {
+                1 => ("it", "remains"),
+                _ => ("them", "remain"),
+            };
             note(format_args!(
-                "{memories} had no summary after them in the file and remain live"
+                "{memories} had no summary after {them} in the file and {remain} live"
             ));
+        }
+    }
+
+    /// Says how many links of memories to themselves were left out.
+    fn note_own_links(&self) {
+        let links = self.importer.own_links();
+        if links > 0 {
+            let links = count_noun(
+                links as u64,
+                "link of a memory to itself was",
+                "links of memories to themselves were",
+            );
+            note(format_args!("{links} left out"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Import: valid lines are stored once, invalid lines are named.
 
-use crate::test_dir::{TestDir, parse};
+use crate::test_dir::{Run, TestDir, parse};
 
 /// Ten lines, of which the 2nd, 4th, 6th, 8th and 9th are bad and the 5th is
 /// blank; the 10th is cut short by the end of the file.
@@ -291,4 +291,76 @@ fn embeddings_of_lines_are_stored_or_refused_by_line() {
     let similarity = rain.and_then(|it| it["similarity"].as_f64());
     // Its own vector has another direction than the model's, whose cosine is 1.
     assert!(similarity.is_some_and(|x| x.abs() < 0.5), "{recalled}");
+}
+
+#[test]
+fn an_entity_that_is_full_does_not_end_the_import() {
+    let dir = TestDir::new();
+    let line =
+        |entity: &str, content: &str| format!(r#"{{"entity":"{entity}","content":"{content}"}}"#);
+    let lines = [
+        line("mira", "Rain."),
+        line("mira", "Snow."),
+        line("mira", "Fog."),
+        line("mira", "Sun."),
+        line("tam", "Ice."),
+        line("tam", "Hail."),
+    ];
+    dir.write("lines.jsonl", lines.join("\n"));
+    for counts in ["imported 4, already there 0", "imported 0, already there 4"] {
+        let mut command = dir.command(&["import", "lines.jsonl"]);
+        command.env("MEMORY_MAX_MEMORIES_PER_ENTITY", "2");
+        let run = Run::of(command.output().expect("it starts")).code(5);
+        assert!(
+            run.out.starts_with(&format!("{counts}, refused 2 in")),
+            "{run:?}"
+        );
+        for line in [3, 4] {
+            let says = format!("refused: line {line}: entity mira would have 4 memories");
+            assert!(run.err.contains(&says), "{run:?}");
+        }
+        assert!(
+            run.err.contains("error: 2 of 6 lines were refused"),
+            "{run:?}"
+        );
+    }
+    let mut command = dir.command(&["--json", "import", "lines.jsonl"]);
+    command.env("MEMORY_MAX_MEMORIES_PER_ENTITY", "2");
+    let run = Run::of(command.output().expect("it starts")).code(5);
+    assert_eq!(run.json_error()["kind"], "limit_reached");
+    let first = parse(run.err.lines().next().expect("refusals are reported"));
+    assert_eq!(first["refused"]["kind"], "limit_reached");
+}
+
+#[test]
+fn an_export_of_an_earlier_version_is_restored_without_links_of_memories_to_themselves() {
+    let dir = TestDir::new();
+    let [own, summary] = [1, 2].map(|n| format!("0192d3a0-0000-7000-8000-00000000000{n}"));
+    let line = format!(
+        r#"{{"entity":"mira","id":"{own}","content":"Rain.","related":{{"{own}":"next"}},"archived_by":"{summary}"}}"#
+    );
+    dir.write("old.jsonl", line);
+    let run = dir.run(&["import", "old.jsonl"]).code(0);
+    assert!(
+        run.out
+            .starts_with("imported 1, already there 0, refused 0 in")
+    );
+    for says in [
+        "1 link of a memory to itself was left out",
+        "1 archived memory had no summary after it in the file and remains live",
+    ] {
+        assert!(run.err.contains(says), "{run:?}");
+    }
+}
+
+#[test]
+fn a_summary_of_itself_is_refused_and_creates_nothing() {
+    let dir = TestDir::new();
+    let id = "0192d3a0-0000-7000-8000-000000000001";
+    let line = format!(r#"{{"entity":"mira","id":"{id}","content":"Rain.","archived_by":"{id}"}}"#);
+    dir.write("own.jsonl", line);
+    let run = dir.run(&["import", "own.jsonl"]).code(3);
+    let says = "refused: line 1: `archived_by` is the memory's own id";
+    assert!(run.err.contains(says), "{run:?}");
+    assert_eq!(dir.names(), ["own.jsonl"], "no database was created");
 }

@@ -62,7 +62,10 @@ impl Archive {
             Ok(true) => Ok(ItemOutcome::Imported),
             Ok(false) => Ok(ItemOutcome::AlreadyThere),
             Err(error) => match error.kind() {
-                ErrorKind::Changed | ErrorKind::Conflict | ErrorKind::InvalidInput => {
+                ErrorKind::Changed
+                | ErrorKind::Conflict
+                | ErrorKind::InvalidInput
+                | ErrorKind::LimitReached => {
                     self.refused.insert(key);
                     let refusal = Refusal::from_error(location, &error);
                     Ok(ItemOutcome::Refused(refusal))

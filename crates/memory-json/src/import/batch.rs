@@ -3,7 +3,8 @@
 //!
 //! A batch is stored completely or not at all, so lines that would cause a
 //! refusal are removed first. If the store still refuses (another process wrote
-//! in between), the line that it names is removed and the others are retried.
+//! in between), the line that it names is removed and the others are retried. Where an
+//! entity is full, the last of its lines are removed.
 //!
 //! A line whose id a line before it has is written after that one: whether it is there
 //! already depends on whether the earlier line was stored.
@@ -208,12 +209,16 @@ async fn write_new<'a>(
             written.extend(fresh.iter().map(|it| (it.key(), &it.location)));
             break;
         };
-        let Some(index) = rejected_index(&fresh, &error) else {
+        let rejected = rejected_indices(&fresh, &error);
+        if rejected.is_empty() {
             return Err(error);
-        };
-        let rejected = fresh.swap_remove(index);
-        let refusal = Refusal::from_error(rejected.location.clone(), &error);
-        result.record(rejected, ItemOutcome::Refused(refusal));
+        }
+        // From the last on, so that the indices before it stay.
+        for index in rejected.into_iter().rev() {
+            let rejected = fresh.remove(index);
+            let refusal = Refusal::from_error(rejected.location.clone(), &error);
+            result.record(rejected, ItemOutcome::Refused(refusal));
+        }
     }
     Ok(())
 }
@@ -255,14 +260,31 @@ async fn find_new<'a>(
     Ok(fresh)
 }
 
-/// The index of the line that caused a refusal, where the error names one.
-fn rejected_index(fresh: &[&PendingItem], error: &MemoryError) -> Option<usize> {
+/// The indices of the lines that caused a refusal, ascending, where the error tells: the one
+/// that it names, or the last of an entity that are too many.
+fn rejected_indices(fresh: &[&PendingItem], error: &MemoryError) -> Vec<usize> {
+    let of = |entity: &EntityId| {
+        let indexed = fresh.iter().enumerate();
+        let own = indexed.filter(|(_, it)| it.item.memory.entity_id == *entity);
+        own.collect::<Vec<_>>()
+    };
     match error {
-        MemoryError::InvalidInput { item, .. } => item.filter(|&index| index < fresh.len()),
-        MemoryError::Conflict { entity, id } => fresh.iter().position(|pending| {
-            pending.item.memory.id == *id && pending.item.memory.entity_id == *entity
-        }),
-        _ => None,
+        MemoryError::InvalidInput { item, .. } => {
+            let item = item.filter(|&index| index < fresh.len());
+            item.into_iter().collect()
+        }
+        MemoryError::Conflict { entity, id } => {
+            let own = of(entity).into_iter();
+            let named = own.filter(|(_, pending)| pending.item.memory.id == *id);
+            named.map(|(index, _)| index).take(1).collect()
+        }
+        MemoryError::LimitReached { entity, count, max } => {
+            let own = of(entity);
+            let excess = usize::try_from(count.saturating_sub(*max)).unwrap_or(usize::MAX);
+            let kept = own.len().saturating_sub(excess.max(1));
+            own.into_iter().skip(kept).map(|(index, _)| index).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -295,25 +317,34 @@ mod tests {
     }
 
     #[test]
-    fn rejected_index_follows_the_error() {
+    fn rejected_indices_follow_the_error() {
         let id = MemoryId::new();
         let fresh = [pending(7, MemoryId::new(), "a"), pending(8, id, "b")];
         let fresh: Vec<&PendingItem> = fresh.iter().collect();
         let entity = "mira".into();
         assert_eq!(
-            rejected_index(&fresh, &MemoryError::Conflict { entity, id }),
-            Some(1)
+            rejected_indices(&fresh, &MemoryError::Conflict { entity, id }),
+            [1]
         );
         let blank = MemoryError::from(InvalidInput::EmptyContent);
-        assert_eq!(rejected_index(&fresh, &blank.clone().with_item(0)), Some(0));
-        assert_eq!(
-            rejected_index(&fresh, &blank),
-            None,
-            "the error names no line"
-        );
-        assert_eq!(
-            rejected_index(&fresh, &MemoryError::configuration("x")),
-            None
-        );
+        assert_eq!(rejected_indices(&fresh, &blank.clone().with_item(0)), [0]);
+        for error in [blank, MemoryError::configuration("x")] {
+            let rejected = rejected_indices(&fresh, &error);
+            assert!(rejected.is_empty(), "the error names no line: {error}");
+        }
+        for (entity, count, expected) in [
+            ("mira", 3, vec![1]),
+            ("mira", 4, vec![0, 1]),
+            ("mira", 9, vec![0, 1]),
+            ("tam", 9, vec![]),
+        ] {
+            let entity = entity.into();
+            let full = MemoryError::LimitReached {
+                entity,
+                count,
+                max: 2,
+            };
+            assert_eq!(rejected_indices(&fresh, &full), expected);
+        }
     }
 }

@@ -22,7 +22,7 @@ use batch::{Batch, BatchResult, InFlight, PendingItem};
 pub use location::Location;
 pub use refusal::{Refusal, RefusalKind};
 
-use crate::line::parse;
+use crate::line::parse_restored;
 
 /// Memories that are embedded and written together by default.
 pub const DEFAULT_BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -34,13 +34,16 @@ pub struct ImportItem {
     pub item: RestoreItem,
     /// The summary that replaced it, which comes later.
     pub archived_by: Option<MemoryId>,
+    /// Whether the input had a link of it to itself, which was left out: exports of earlier
+    /// versions can have one.
+    pub is_without_own_link: bool,
     /// Its size in the input: a batch has at most 4 MiB.
     pub bytes: usize,
 }
 
 impl ImportItem {
     /// Parses a line. A line without an entity gets `entity`, one without an id that of
-    /// `id_of`.
+    /// `id_of`. A link of the memory to itself is left out.
     ///
     /// # Errors
     /// What is wrong, for people, without the line's content.
@@ -49,13 +52,21 @@ impl ImportItem {
         entity: Option<&EntityId>,
         id_of: impl FnOnce(&MemoryBatchItem) -> MemoryId,
     ) -> Result<Self, String> {
-        let parsed = parse(text, entity)?;
+        let (parsed, is_without_own_link) = parse_restored(text, entity)?;
         let id = parsed.item.id.unwrap_or_else(|| id_of(&parsed.item));
         let archived_by = parsed.archived_by;
+        if archived_by == Some(id) {
+            return Err(
+                "`archived_by` is the memory's own id; it must be that of another memory, or \
+                 missing"
+                    .to_owned(),
+            );
+        }
         let item = parsed.into_restore_item(id, Utc::now());
         Ok(Self {
             item: item.map_err(|error| error.to_string())?,
             archived_by,
+            is_without_own_link,
             bytes: text.len(),
         })
     }
@@ -82,6 +93,7 @@ pub struct Importer {
     in_flight: InFlight,
     archive: Archive,
     outcomes: Vec<ItemOutcome>,
+    own_links: usize,
 }
 
 impl Importer {
@@ -93,6 +105,7 @@ impl Importer {
             in_flight: InFlight::new(),
             archive: Archive::default(),
             outcomes: Vec::new(),
+            own_links: 0,
         }
     }
 
@@ -112,8 +125,10 @@ impl Importer {
         let ImportItem {
             item,
             archived_by,
+            is_without_own_link,
             bytes,
         } = memory;
+        self.own_links += usize::from(is_without_own_link);
         let pending = PendingItem::new(location.clone(), item.clone());
         let key = pending.key();
         if let Some(summary) = archived_by {
@@ -188,6 +203,12 @@ impl Importer {
     #[must_use]
     pub fn orphans(&self) -> usize {
         self.archive.orphans()
+    }
+
+    /// The number of links of memories to themselves that were left out.
+    #[must_use]
+    pub fn own_links(&self) -> usize {
+        self.own_links
     }
 
     async fn start_batch(&mut self, system: &MemorySystem) -> MemoryResult<()> {

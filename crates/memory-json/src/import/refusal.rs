@@ -25,6 +25,8 @@ pub enum RefusalKind {
     InvalidInput,
     /// Its id belongs to a memory with other content.
     Conflict,
+    /// Its entity has as many memories as it may have.
+    LimitReached,
 }
 
 impl Refusal {
@@ -56,9 +58,15 @@ impl Refusal {
             MemoryError::InvalidInput { problem, .. } => problem.to_string(),
             other => other.to_string(),
         };
-        match error.kind() {
-            ErrorKind::Conflict => Self::conflict(location, message),
-            _ => Self::malformed(location, message),
+        let kind = match error.kind() {
+            ErrorKind::Conflict => RefusalKind::Conflict,
+            ErrorKind::LimitReached => RefusalKind::LimitReached,
+            _ => RefusalKind::InvalidInput,
+        };
+        Self {
+            location,
+            kind,
+            message,
         }
     }
 }

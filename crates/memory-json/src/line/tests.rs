@@ -243,7 +243,7 @@ fn export_only_fields_parse_back() {
     let summary = MemoryId::new();
     let written = Memory {
         decay_rate: 0.1 + 0.2,
-        access_count: u64::MAX,
+        access_count: i64::MAX.unsigned_abs(),
         last_accessed: Some(last),
         archived_by: Some(summary),
         ..memory(item)
@@ -441,4 +441,20 @@ fn a_memory_is_not_related_to_itself() {
     assert!(parse(&line(other), None).is_ok());
     let reason = refused(&line(id));
     assert!(reason.contains("related to itself"), "{reason}");
+}
+
+#[test]
+fn an_access_count_is_what_every_store_can_keep() {
+    let with_count = |count: u64| parse(&with(&format!(r#""access_count":{count}"#)), None);
+    let most = i64::MAX.unsigned_abs();
+    assert_eq!(with_count(most).unwrap().access_count, most);
+    for beyond in [
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+    ] {
+        let reason = refused(&with(&format!(r#""access_count":{beyond}"#)));
+        let says = "it must be a whole number from 0 to 9223372036854775807";
+        assert!(reason.contains(beyond) && reason.contains(says), "{reason}");
+    }
 }

@@ -1,11 +1,12 @@
 //! Lines that depend on others: a repeated id, and summaries after their sources.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use memory::{MemoryBatchItem, MemoryId, MemoryKind, MemorySystem};
-use memory_json::{Location, RefusalKind};
+use memory_json::{ImportItem, Location, RefusalKind};
 
-use crate::{import, system};
+use crate::{import, import_in_batches, limited_system, system};
 
 /// A line with this id and content, and with further keys.
 fn line(id: MemoryId, content: &str, more: &str) -> String {
@@ -91,4 +92,65 @@ async fn a_summary_whose_sources_were_refused_is_a_memory_like_any_other() {
         content(&system, summary).await.as_deref(),
         Some("It rained.")
     );
+}
+
+#[tokio::test]
+async fn an_entity_that_is_full_does_not_end_the_import_of_others() {
+    let mut lines = Vec::new();
+    for content in ["Rain.", "Snow.", "Fog.", "Sun."] {
+        lines.push(line(MemoryId::new(), content, ""));
+    }
+    for content in ["Ice.", "Hail."] {
+        lines.push(line(MemoryId::new(), content, r#","entity":"tam""#));
+    }
+    for batch in [1, 2, 3, 100] {
+        let system = limited_system(2).await;
+        let batch = NonZeroUsize::new(batch).unwrap();
+        // Again as at first: what is there is still there.
+        for (imported, already_there) in [(4, 0), (0, 4)] {
+            let result = import_in_batches(&system, &lines, batch).await;
+            assert_eq!(
+                (result.imported, result.already_there),
+                (imported, already_there)
+            );
+            assert_eq!(result.refused.len(), 2);
+            for refusal in &result.refused {
+                // Batches that are written at the same time have no order.
+                assert!(
+                    matches!(refusal.location, Location::Line(1..=4)),
+                    "{refusal:?}"
+                );
+                assert_eq!(refusal.kind, RefusalKind::LimitReached);
+                let message = &refusal.message;
+                assert!(message.contains("at most 2 are allowed"), "{message}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_of_a_memory_to_itself_is_left_out_and_counted() {
+    let system = system(Arc::new(())).await;
+    let [own, other] = [MemoryId::new(), MemoryId::new()];
+    let related = format!(r#","related":{{"{own}":"next","{other}":"next"}}"#);
+    let lines = [line(own, "Rain.", &related), line(other, "Snow.", &related)];
+    let result = import(&system, &lines).await;
+    assert_eq!((result.imported, result.own_links), (2, 2));
+    for (id, links_to) in [(own, other), (other, own)] {
+        let memory = system.get_memory("mira", id).await.unwrap();
+        let related: Vec<_> = memory.related.keys().copied().collect();
+        assert_eq!(related, [links_to]);
+    }
+    // A new memory of a request is not one of an earlier version.
+    let refused = memory_json::parse(&lines[0], Some(&"mira".into())).unwrap_err();
+    assert!(refused.contains("cannot be related to itself"), "{refused}");
+}
+
+#[test]
+fn a_memory_is_not_its_own_summary() {
+    let id = MemoryId::new();
+    let own = line(id, "Rain.", &format!(r#","archived_by":"{id}""#));
+    let refused = ImportItem::from_line(&own, Some(&"mira".into()), |_| MemoryId::new());
+    let refused = refused.unwrap_err();
+    assert!(refused.contains("the memory's own id"), "{refused}");
 }

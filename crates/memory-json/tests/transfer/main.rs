@@ -10,9 +10,10 @@
 mod export;
 mod import;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use memory::{MemoryId, MemorySystem};
+use memory::{MemoryConfig, MemoryId, MemorySystem};
 use memory_json::{DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, Location, Refusal};
 use memory_testkit::{HashEmbedder, HookedStore, InMemoryStore, StoreHooks};
 
@@ -25,6 +26,17 @@ async fn system(hooks: Arc<dyn StoreHooks>) -> MemorySystem {
     system.build().await.expect("it needs nothing")
 }
 
+/// A system whose entities have at most `max` memories.
+async fn limited_system(max: u64) -> MemorySystem {
+    let mut config = MemoryConfig::default();
+    config.max_memories_per_entity = Some(max);
+    let system = MemorySystem::builder()
+        .store(InMemoryStore::new())
+        .config(config)
+        .embedder(HashEmbedder::new());
+    system.build().await.expect("it needs nothing")
+}
+
 /// What became of the lines of an import.
 #[derive(Debug, Default)]
 struct Imported {
@@ -32,12 +44,21 @@ struct Imported {
     already_there: usize,
     refused: Vec<Refusal>,
     orphans: usize,
+    own_links: usize,
 }
 
 /// Imports lines of the entity "mira" in one go.
 async fn import(system: &MemorySystem, lines: &[String]) -> Imported {
+    import_in_batches(system, lines, DEFAULT_BATCH).await
+}
+
+async fn import_in_batches(
+    system: &MemorySystem,
+    lines: &[String],
+    batch: NonZeroUsize,
+) -> Imported {
     let mira = "mira".into();
-    let mut importer = Importer::new(DEFAULT_BATCH);
+    let mut importer = Importer::new(batch);
     for (line, number) in lines.iter().zip(1..) {
         let item = ImportItem::from_line(line, Some(&mira), |_| MemoryId::new()).expect(line);
         let added = importer.add(system, Location::Line(number), item).await;
@@ -46,6 +67,7 @@ async fn import(system: &MemorySystem, lines: &[String]) -> Imported {
     importer.finish(system).await.expect("it is stored");
     let mut result = Imported {
         orphans: importer.orphans(),
+        own_links: importer.own_links(),
         ..Imported::default()
     };
     for outcome in importer.take_outcomes() {

@@ -100,6 +100,7 @@ async fn an_export_imports_as_it_was() {
     let answer = import(&other, exported.clone()).await;
     let expected = json!({
         "imported": 303, "already_there": 0, "refused": 0, "refusals": [], "without_summary": 0,
+        "own_links": 0,
     });
     assert_eq!(*answer.ok(200), expected);
     assert_eq!(export(&other).await, exported);

@@ -27,6 +27,7 @@ pub(super) struct ImportSummary {
     pub(super) already_there: u64,
     malformed: u64,
     conflicts: u64,
+    limit_reached: u64,
     /// What an export has besides memories.
     pub(super) report: Option<ImportReport>,
     /// What is counted, in the plural.
@@ -42,6 +43,7 @@ impl ImportSummary {
             already_there: 0,
             malformed: 0,
             conflicts: 0,
+            limit_reached: 0,
             report: None,
             unit,
         }
@@ -55,6 +57,7 @@ impl ImportSummary {
     pub(super) fn count_refusal(&mut self, refusal: &Refusal) {
         match refusal.kind {
             RefusalKind::Conflict => self.conflicts += 1,
+            RefusalKind::LimitReached => self.limit_reached += 1,
             RefusalKind::InvalidInput => self.malformed += 1,
         }
     }
@@ -74,7 +77,7 @@ impl ImportSummary {
     }
 
     fn refused(&self) -> u64 {
-        self.malformed + self.conflicts
+        self.malformed + self.conflicts + self.limit_reached
     }
 
     pub(super) fn print(&self, output: &mut Output) -> Result<(), Failure> {
@@ -126,9 +129,10 @@ impl ImportSummary {
     /// An error if any line or item was refused, although the others are imported, so
     /// that a script does not take the file for imported.
     pub(super) fn result(&self) -> Result<(), Failure> {
-        let (code, kind) = match (self.malformed, self.conflicts) {
-            (0, 0) => return Ok(()),
-            (0, _) => (Code::Conflict, "conflict"),
+        let (code, kind) = match (self.malformed, self.conflicts, self.limit_reached) {
+            (0, 0, 0) => return Ok(()),
+            (0, 0, _) => (Code::Conflict, "limit_reached"),
+            (0, _, _) => (Code::Conflict, "conflict"),
             _ => (Code::InvalidInput, "invalid_input"),
         };
         let refused = self.refused();

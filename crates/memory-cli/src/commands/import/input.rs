@@ -156,6 +156,7 @@ impl From<Record> for InputItem {
             Ok(ImportItem {
                 item: memory.into(),
                 archived_by: None,
+                is_without_own_link: false,
                 bytes,
             })
         });
