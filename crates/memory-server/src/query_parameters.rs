@@ -40,8 +40,8 @@ impl QueryParameters {
         Self(endpoints)
     }
 
-    /// Refuses a query string with a parameter that the request's endpoint does not have, or
-    /// that is not UTF-8.
+    /// Refuses a query string with a parameter that the request's endpoint does not have, that
+    /// is empty, or that is not UTF-8.
     pub(crate) fn check(&self, request: &Parts) -> Answer<()> {
         let pairs = request.uri.query().unwrap_or("").split('&');
         for pair in pairs.filter(|pair| !pair.is_empty()) {
@@ -53,10 +53,19 @@ impl QueryParameters {
             if !known.iter().any(|known| **known == *name) {
                 return Err(unknown(&name, known));
             }
-            if decode(value).is_none() {
-                return Err(Problem::invalid_input(format!(
-                    "the value of the query parameter `{name}` is not valid UTF-8"
-                )));
+            match decode(value) {
+                None => {
+                    return Err(Problem::invalid_input(format!(
+                        "the value of the query parameter `{name}` is not valid UTF-8"
+                    )));
+                }
+                // Without the filter that was meant, the answer would be about all memories.
+                Some(value) if value.is_empty() => {
+                    return Err(Problem::invalid_input(format!(
+                        "the query parameter `{name}` is empty; give it a value, or leave it out"
+                    )));
+                }
+                Some(_) => {}
             }
         }
         Ok(())

@@ -112,3 +112,26 @@ async fn lists_have_the_filters_of_questions() {
         assert_eq!(contents, expected, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_parameter_without_a_value_is_refused_by_its_name() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let document = server.get("/openapi.json").await;
+    let parameters = &document.ok(200)["paths"]["/v1/entities/{entity}/memories"]["get"];
+    let parameters = parameters["parameters"].as_array().expect("parameters");
+    let in_query = parameters.iter().filter(|it| it["in"] == "query");
+    let names: Vec<&str> = in_query.filter_map(|it| it["name"].as_str()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        for query in [
+            format!("{name}="),
+            name.to_owned(),
+            format!("limit=3&{name}="),
+        ] {
+            let refused = server.get(&format!("{MEMORIES}?{query}")).await;
+            let detail = refused.problem(400, "invalid_input");
+            let says = format!("the query parameter `{name}` is empty");
+            assert!(detail.contains(&says), "{query}: {detail}");
+        }
+    }
+}
