@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use memory::{ListScope, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
-use memory_json::time;
+use memory_json::{Metadata, time};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,8 +27,9 @@ pub(crate) struct Filter {
     since: Option<DateTime<Utc>>,
     /// Happened before this RFC 3339 time.
     until: Option<DateTime<Utc>>,
-    /// Every one of these keys has exactly this value.
-    metadata: BTreeMap<String, String>,
+    /// Every one of these keys has exactly this value. A number or a boolean is its text.
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
     /// This entity is a participant.
     involves: Option<String>,
     /// It links to this memory.
@@ -44,7 +45,7 @@ impl From<Filter> for MemoryFilter {
             tag_mode: filter.tag_mode,
             since: filter.since,
             until: filter.until,
-            metadata: filter.metadata,
+            metadata: filter.metadata.0,
             involves: filter.involves.map(Into::into),
             relates_to: filter.relates_to,
         }

@@ -24,10 +24,20 @@ impl<T: DeserializeOwned> FromRequest<ServerState> for Body<T> {
         let text = Text::from_request(request, server).await?.0;
         let text = if text.trim().is_empty() { "{}" } else { &text };
         check_object(text)?;
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|error| malformed(&error))
+        parse(text).map(Self)
     }
+}
+
+/// Parses the text of a body, or says what is wrong with it.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        malformed(&path, error.inner())
+    })?;
+    let end = deserializer.end();
+    end.map_err(|error| malformed(".", &error))?;
+    Ok(parsed)
 }
 
 /// Refuses an array in place of an object: its values would be taken in the order of the
@@ -113,9 +123,13 @@ impl FromRequest<ServerState> for Text {
     }
 }
 
-/// Says what is wrong with JSON, without quoting its values.
-pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
+/// Says what is wrong with JSON, without quoting its values. `path` names the value, as far
+/// as it is known.
+fn malformed(path: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
+    if let Some(why) = text_map_problem(&text) {
+        return Problem::invalid_input(format!("{}: {why}", quote_path(path)));
+    }
     let names_a_key = ["unknown field", "missing field", "duplicate field"]
         .iter()
         .any(|start| text.starts_with(start));
@@ -125,13 +139,35 @@ pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
             shorten_unknown_key(&text)
         ),
         false => format!(
-            "a value of the body is of the wrong type or out of range, at line {} column {}; \
-             /openapi.json has the types",
+            "{} is of the wrong type or out of range, at line {} column {}; /openapi.json has \
+             the types",
+            quote_path(path),
             error.line(),
             error.column()
         ),
     };
     Problem::invalid_input(detail)
+}
+
+/// The reason of an error of [`Metadata`](memory_json::Metadata) or
+/// [`Roles`](memory_json::Roles), which quote a key and no value.
+pub(crate) fn text_map_problem(text: &str) -> Option<&str> {
+    let is_one = ["the value of \"", "the key \""]
+        .iter()
+        .any(|start| text.starts_with(start));
+    // Keys are escaped, so this is not within one.
+    is_one.then(|| text.rsplit_once(" at line ").map_or(text, |(why, _)| why))
+}
+
+/// Names the value at a path within the body, such as `filter.kinds[0]`.
+fn quote_path(path: &str) -> String {
+    /// Longer than any known path; unknown keys are refused before their values are read.
+    const MAX_PATH_CHARS: usize = 80;
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
+    match path.len() <= MAX_PATH_CHARS && path != "." && path.chars().all(is_known) {
+        true => format!("`{path}`"),
+        false => "a value of the body".to_owned(),
+    }
 }
 
 /// Shortens a long key that an error of serde names: it can be as long as the body.

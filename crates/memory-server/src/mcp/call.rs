@@ -4,7 +4,7 @@ use memory::{
     ConsolidateRequest, EntityId, EntityStats, LinkDirection, ListRequest, MemoryBatchItem,
     MemoryError, MemoryId, MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
 };
-use memory_json::{format_cursor, parse_cursor};
+use memory_json::{Metadata, Roles, format_cursor, parse_cursor};
 use rmcp::model::{JsonObject, Tool};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -315,12 +315,14 @@ impl Call<'_> {
                 "{tool} requires {missing}: call again with that."
             )));
         }
-        if let Ok(arguments) = serde_json::from_value(Value::Object(self.arguments.clone())) {
+        let mut arguments = self.arguments.clone();
+        read_text_maps(&mut arguments)?;
+        if let Ok(arguments) = serde_json::from_value(Value::Object(arguments.clone())) {
             return Ok(arguments);
         }
         // serde does not say where; leaving one out tells.
         let is_wrong = |key: &&String| {
-            let mut others = self.arguments.clone();
+            let mut others = arguments.clone();
             others.remove(key.as_str());
             match serde_json::from_value::<T>(Value::Object(others)) {
                 Ok(_) => true,
@@ -329,7 +331,7 @@ impl Call<'_> {
                     .starts_with(&format!("missing field `{key}`")),
             }
         };
-        Err(match self.arguments.keys().find(is_wrong) {
+        Err(match arguments.keys().find(is_wrong) {
             Some(key) => {
                 let schema = schema_of(key).map(Value::to_string).unwrap_or_default();
                 Refusal::new(format!(
@@ -370,6 +372,25 @@ impl Call<'_> {
     }
 }
 
+/// Turns the values of objects into text, as those of bodies and of lines: their types cannot
+/// do so within arguments that are flattened.
+fn read_text_maps(arguments: &mut JsonObject) -> Result<(), Refusal> {
+    for key in ["metadata", "entities", "related"] {
+        let Some(value @ Value::Object(_)) = arguments.get(key).cloned() else {
+            continue;
+        };
+        let texts = match key {
+            "metadata" => serde_json::from_value(value).map(|Metadata(texts)| texts),
+            _ => serde_json::from_value(value).map(|Roles(texts)| texts),
+        };
+        let texts =
+            texts.map_err(|error| Refusal::new(format!("`{key}`: {error}. Call again.")))?;
+        let texts = texts.into_iter().map(|(key, text)| (key, text.into()));
+        arguments.insert(key.to_owned(), Value::Object(texts.collect()));
+    }
+    Ok(())
+}
+
 /// The length of an answer, if it is within the limits: before a question is asked.
 fn check_max_chars(max_chars: usize) -> Result<usize, Refusal> {
     Fitted::new(max_chars).map(|_| max_chars)
@@ -387,6 +408,31 @@ fn json(answer: &impl Serialize) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_maps_take_numbers_and_name_the_key_that_is_wrong() {
+        let read = |arguments: Value| {
+            let mut arguments = arguments.as_object().cloned().unwrap();
+            read_text_maps(&mut arguments).map(|()| Value::Object(arguments))
+        };
+        let given = serde_json::json!({"metadata": {"n": 1, "yes": true, "t": "x"}, "limit": 5});
+        let expected =
+            serde_json::json!({"metadata": {"n": "1", "yes": "true", "t": "x"}, "limit": 5});
+        assert_eq!(read(given).unwrap(), expected);
+        for (given, says) in [
+            (
+                serde_json::json!({"metadata": {"n": null}}),
+                "`metadata`: the value of \"n\" is null",
+            ),
+            (
+                serde_json::json!({"entities": {"tam": 1}}),
+                "`entities`: the value of \"tam\" is a number; it must be a string",
+            ),
+        ] {
+            let Refusal(refusal) = read(given).unwrap_err();
+            assert!(refusal.starts_with(says), "{refusal}");
+        }
+    }
 
     #[test]
     fn the_answer_of_forget_fits_and_begins_with_the_named_memory() {

@@ -1,12 +1,12 @@
 //! Retaining, reading, updating and forgetting memories.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
-use memory_json::{ForgetAnswer, Line, ListAnswer, parse_cursor};
+use memory_json::{ForgetAnswer, Line, ListAnswer, Metadata, Roles, parse_cursor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +16,7 @@ use crate::etag::EntityTag;
 use crate::filters::{PageQuery, parse_time};
 use crate::idempotency::KeyedIds;
 use crate::problem::{Answer, Problem};
-use crate::request::{Body, Id, Query, Text, check_batch, check_object, malformed, present};
+use crate::request::{Body, Id, Query, Text, check_batch, check_object, parse, present};
 use crate::schema::{IdempotencyKey, IfMatch, IfNoneMatch, MemoryInput};
 use crate::time_limit::{Effect, Repeat};
 
@@ -89,7 +89,7 @@ pub(super) async fn retain_batch(
 ) -> Answer<(StatusCode, Json<RetainedBatch>)> {
     let keyed = KeyedIds::new(&headers, &entity.id)?;
     check_object(&body.0)?;
-    let batch: Batch<'_> = serde_json::from_str(&body.0).map_err(|error| malformed(&error))?;
+    let batch: Batch<'_> = parse(&body.0)?;
     check_batch("memories", batch.memories.len()).map_err(|problem| {
         problem.with_advice("send several batches, or use /import, which has no such limit")
     })?;
@@ -253,7 +253,8 @@ pub(super) async fn invalidate_memory_cache(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Parts of a memory to change. What is missing stays; `context: null` removes it.
+/// Parts of a memory to change. What is missing or `null` stays, but `context: null` removes
+/// the context.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Update {
@@ -272,10 +273,12 @@ pub(crate) struct Update {
     context: Option<Option<String>>,
     /// New tags, in place of all old ones.
     tags: Option<BTreeSet<String>>,
-    /// New metadata, in place of all old.
-    metadata: Option<BTreeMap<String, String>>,
+    /// New metadata, in place of all old. A number or a boolean becomes its text.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    metadata: Option<Metadata>,
     /// New participants, in place of all old ones.
-    entities: Option<BTreeMap<String, String>>,
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    entities: Option<Roles>,
 }
 
 impl From<Update> for MemoryPatch {
@@ -287,9 +290,9 @@ impl From<Update> for MemoryPatch {
         patch.importance = update.importance;
         patch.context = update.context;
         patch.tags = update.tags;
-        patch.metadata = update.metadata;
+        patch.metadata = update.metadata.map(|metadata| metadata.0);
         patch.entities = update.entities.map(|entities| {
-            let entities = entities.into_iter();
+            let entities = entities.0.into_iter();
             entities.map(|(name, role)| (name.into(), role)).collect()
         });
         patch

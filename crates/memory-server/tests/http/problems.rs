@@ -92,6 +92,97 @@ async fn bad_requests_name_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_value_of_the_wrong_type_is_named() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let memory = format!("{MEMORIES}/0192d3a0-0000-7000-8000-000000000001");
+    let (count, recall) = ("/v1/entities/mira/count", "/v1/entities/mira/recall");
+    let ids = format!("{MEMORIES}/get");
+    for (method, path, body, says) in [
+        (
+            "PATCH",
+            &*memory,
+            r#"{"metadata":{"n":["secret"]}}"#,
+            "`metadata`: the value of \"n\" is an array",
+        ),
+        (
+            "PATCH",
+            &*memory,
+            r#"{"metadata":{"n":"1","n":"secret"}}"#,
+            "`metadata`: the key \"n\" is repeated",
+        ),
+        (
+            "PATCH",
+            &*memory,
+            r#"{"entities":{"tam":"a","tam":"secret"}}"#,
+            "`entities`: the key \"tam\" is repeated",
+        ),
+        (
+            "PATCH",
+            &*memory,
+            r#"{"entities":{"tam":1}}"#,
+            "`entities`: the value of \"tam\" is a number; it must be a string",
+        ),
+        ("PATCH", &*memory, r#"{"kind":"secret"}"#, "`kind` is"),
+        (
+            "PATCH",
+            &*memory,
+            r#"{"timestamp":"secret"}"#,
+            "`timestamp` is",
+        ),
+        (
+            "POST",
+            count,
+            r#"{"metadata":{"n":"1","n":"2"}}"#,
+            "`metadata`: the key \"n\" is repeated",
+        ),
+        (
+            "POST",
+            count,
+            r#"{"kinds":["world","secret"]}"#,
+            "`kinds[1]` is",
+        ),
+        ("POST", count, r#"{"tag_mode":"secret"}"#, "`tag_mode` is"),
+        (
+            "POST",
+            recall,
+            r#"{"text":"x","filter":{"metadata":{"n":null}}}"#,
+            "`filter.metadata`: the value of \"n\" is null",
+        ),
+        (
+            "POST",
+            recall,
+            r#"{"text":"x","limit":null}"#,
+            "`limit` is of the wrong type",
+        ),
+        ("POST", &*ids, r#"{"ids":["secret"]}"#, "`ids[0]` is"),
+        ("POST", count, r#"{} {}"#, "trailing characters"),
+    ] {
+        let refused = server.send(method, path, body).await;
+        let detail = refused.problem(400, "invalid_input");
+        assert!(detail.contains(says), "{path} {body}: {detail}");
+        assert!(!detail.contains("secret"), "{path}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_of_numbers_is_their_text_in_every_body() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let new = r#"{"content":"Rain.","metadata":{"n":1.50}}"#;
+    let created = server.post(MEMORIES, new).await;
+    let id = created.ok(201)["id"].as_str().expect("an id").to_owned();
+    let path = format!("{MEMORIES}/{id}");
+    let count = |body: &'static str| server.post("/v1/entities/mira/count", body);
+    let counted = count(r#"{"metadata":{"n":1.50}}"#).await;
+    assert_eq!(counted.ok(200)["count"], 1);
+    let patch = r#"{"metadata":{"n":2.50,"yes":true},"tags":null}"#;
+    let patched = server.send("PATCH", &path, patch).await;
+    let expected = serde_json::json!({"n": "2.50", "yes": "true"});
+    assert_eq!(patched.ok(200)["metadata"], expected);
+    let counted = count(r#"{"metadata":{"n":1.50}}"#).await;
+    assert_eq!(counted.ok(200)["count"], 0);
+}
+
+#[tokio::test]
 async fn a_long_unknown_key_is_cut_off() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
     let key = format!("{}`, expected ", "k".repeat(100_000));
