@@ -339,9 +339,8 @@ async fn a_builder_that_cannot_work_says_why() {
 #[tokio::test]
 async fn the_memory_with_the_exact_word_leads_among_few_alike() {
     let (_folder, memory) = open().await;
-    let tables: [(&[&str], &str); 6] = [
+    let tables: [(&[&str], &str); 5] = [
         (&["上海很大", "海上很大"], "上海"),
-        (&["주문 1024 발송", "주문 1042 발송"], "주문 １０２４"),
         (&["طلب 1024 شحن", "طلب 1042 شحن"], "طلب ١٠٢٤"),
         (&["met on 2026-03-01", "met on 2026-03-10"], "2026.03.01"),
         (&["3 كتب", "4 كتب"], "٣ كتب"),
