@@ -51,7 +51,7 @@ pub(crate) struct PruneArgs {
     entity: String,
 
     /// Number of memories to keep at least, whatever their importance
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     keep: u64,
 }
 

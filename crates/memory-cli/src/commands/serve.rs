@@ -30,7 +30,7 @@ pub(crate) struct ServeArgs {
     tokens: Option<PathBuf>,
 
     /// Requests per second for each token; further ones are refused [default: MEMORY_HTTP_RATE_LIMIT, else no limit]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate_limit: Option<NonZeroU32>,
 
     /// Web pages of this origin may use the server, such as https://app.example (repeatable) [default: MEMORY_HTTP_ALLOWED_ORIGINS, else none]

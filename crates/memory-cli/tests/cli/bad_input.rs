@@ -179,3 +179,16 @@ fn conflicts_foreign_files_and_missing_models_have_exit_codes() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("memory setup"));
     assert!(!dir.path("new.db").exists(), "no database was created");
 }
+
+#[test]
+fn a_negative_number_is_a_value_that_is_refused() {
+    let dir = TestDir::new();
+    for (args, option) in [
+        (&["prune", "mira", "--keep", "-1"][..], "--keep"),
+        (&["serve", "--rate-limit", "-1"], "--rate-limit"),
+    ] {
+        let run = dir.run(args).code(2);
+        assert!(run.err.contains("invalid value '-1'"), "{run:?}");
+        assert!(run.err.contains(option), "{run:?}");
+    }
+}
