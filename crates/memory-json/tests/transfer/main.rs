@@ -28,8 +28,10 @@ async fn system(hooks: Arc<dyn StoreHooks>) -> MemorySystem {
 
 /// A system whose entities have at most `max` memories.
 async fn limited_system(max: u64) -> MemorySystem {
-    let mut config = MemoryConfig::default();
-    config.max_memories_per_entity = Some(max);
+    let config = MemoryConfig {
+        max_memories_per_entity: Some(max),
+        ..MemoryConfig::default()
+    };
     let system = MemorySystem::builder()
         .store(InMemoryStore::new())
         .config(config)

@@ -11,6 +11,8 @@ use crate::support::{connect, run, with_database};
 
 /// Of 32 KiB each: 26 MB.
 const MEMORIES: usize = 800;
+/// As many rows.
+const ROWS: i64 = 800;
 const DIMENSIONS: usize = 8_192;
 
 fn large(entity: &str) -> Vec<EmbeddedMemory> {
@@ -48,14 +50,14 @@ async fn a_large_batch_is_written_whole_by_several_statements() {
         let (mira, batch) = (EntityId::from("mira"), large("mira"));
         let outcome = store.insert(&batch).await.unwrap();
         assert!(outcome.inserted.iter().all(|it| *it));
-        assert_eq!(written(&mut other).await, (2, MEMORIES as i64));
+        assert_eq!(written(&mut other).await, (2, ROWS));
         let embeddings: Vec<_> = batch
             .iter()
             .map(|item| (item.memory.id, item.embedding.clone()))
             .collect();
         let replaced = store.replace_vectors(&mira, &embeddings, Generation(1));
         assert_eq!(replaced.await.unwrap().replaced.len(), MEMORIES);
-        assert_eq!(written(&mut other).await, (4, MEMORIES as i64));
+        assert_eq!(written(&mut other).await, (4, ROWS));
 
         // The last memory of a batch is there already: the others are written once.
         let tam = EntityId::from("tam");
@@ -67,7 +69,7 @@ async fn a_large_batch_is_written_whole_by_several_statements() {
         let count = store.count(&tam, &MemoryFilter::new()).await.unwrap();
         assert_eq!(count, MEMORIES as u64);
         let vectors = written(&mut other).await.1;
-        assert_eq!(vectors, 2 * MEMORIES as i64);
+        assert_eq!(vectors, 2 * ROWS);
         let model = fixtures::fingerprint();
         let ids: Vec<_> = batch.iter().map(|item| item.memory.id).collect();
         let counts = store.vector_counts(&tam, &ids, &model).await.unwrap();
