@@ -65,11 +65,12 @@ async fn open_file(named: &Path, options: &SqliteOptions) -> MemoryResult<Databa
     let link_target = open_problem::link_target(named);
     let path = link_target.as_deref().unwrap_or(named);
     open_problem::check_path(path)?;
-    check_folder(path)?;
+    check_folder(named)?;
     drop(CREATING.lock().unwrap_or_else(PoisonError::into_inner));
     let state = inspect::inspect(path, base_options(options)).await?;
     check_state(state, named, path, options)?;
     if state == FileState::Missing {
+        check_folder(path)?;
         create_private_file(path);
     }
     let file = base_options(options).filename(path);
