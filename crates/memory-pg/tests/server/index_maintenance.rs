@@ -25,6 +25,7 @@ const FEW: usize = 100;
 /// As many as the default model's, so that an exact search has something to do.
 const DIMENSIONS: usize = 384;
 const NEAREST: usize = 10;
+const CLUSTERS: usize = 40;
 const TARGET: f64 = 0.95;
 
 fn options(min_vectors: usize) -> PgOptions {
@@ -35,7 +36,7 @@ fn options(min_vectors: usize) -> PgOptions {
 fn clustered(entity: &str, size: usize, dimensions: usize) -> Vec<EmbeddedMemory> {
     let entity = EntityId::from(entity);
     let mut rng = SeededRng::new(size as u64);
-    let centers: Vec<Vec<f32>> = (0..40).map(|_| rng.vector(dimensions)).collect();
+    let centers: Vec<Vec<f32>> = (0..CLUSTERS).map(|_| rng.vector(dimensions)).collect();
     let memory = |number: usize| {
         let mut memory = fixtures::plain(&entity, format!("memory {number}"), &mut rng);
         let spread = rng.vector(dimensions);
@@ -100,7 +101,8 @@ type Question = (MemoryId, SearchRequest, BTreeSet<MemoryId>);
 /// Others than those that maintenance chooses, by their hashes.
 async fn ask_exactly(exact: &PgStore, batch: &[EmbeddedMemory]) -> Vec<Question> {
     let mut questions = Vec::new();
-    for item in batch.iter().step_by(batch.len() / 50) {
+    // Of every cluster, as the next number has no factor in common.
+    for item in batch.iter().step_by(CLUSTERS - 1) {
         let request = request(item.embedding.vectors[0].clone());
         let all = exact.search(&EntityId::from(LARGE), &request).await;
         let all = all.unwrap();
