@@ -90,7 +90,7 @@ async fn open_file(named: &Path, options: &SqliteOptions) -> MemoryResult<Databa
         check_schema(&writer, options.schema).await
     };
     let flusher = match prepared {
-        Ok(()) => own_flusher(&writer, options).await,
+        Ok(()) => own_flusher(&writer, path, options).await,
         Err(error) => Err(error),
     };
     let flusher = match flusher {
@@ -180,6 +180,7 @@ async fn is_converting(readers: &SqlitePool) -> MemoryResult<bool> {
 /// that replaces a broken one, SQLite flushes in each commit and checkpoints by itself.
 async fn own_flusher(
     writer: &SqlitePool,
+    path: &Path,
     options: &SqliteOptions,
 ) -> MemoryResult<Option<Arc<LogFlusher>>> {
     if options.synchronous != Synchronous::Full || !cfg!(target_os = "linux") {
@@ -194,15 +195,7 @@ async fn own_flusher(
     if mode != "wal" {
         return Ok(None);
     }
-    // SQLite names the log after the file that links lead to.
-    let path: Option<String> =
-        query_scalar("SELECT file FROM pragma_database_list WHERE name = 'main'")
-            .fetch_optional(&mut *conn)
-            .await
-            .ok()
-            .flatten();
-    let log = path.map(|path| LogFlusher::open(&inspect::with_suffix(Path::new(&path), "-wal")));
-    let Some(Ok(flusher)) = log else {
+    let Ok(flusher) = LogFlusher::open(&inspect::with_suffix(path, "-wal")) else {
         return Ok(None);
     };
     // Checkpoints are those of `wal`, which wait for a pause.
