@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use crate::row_level_security::with_role;
 use crate::support::{connect, run, with_database};
 
-const MIGRATIONS: [&str; 11] = [
+/// All of them, oldest first.
+pub(crate) const MIGRATIONS: [&str; 11] = [
     include_str!("../../migrations/0001_memory.sql"),
     include_str!("../../migrations/0002_archive.sql"),
     include_str!("../../migrations/0003_approximate.sql"),

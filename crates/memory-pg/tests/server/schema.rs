@@ -7,20 +7,8 @@ use memory_core::{EntityId, ErrorKind, MaintenanceRequest, Store};
 use memory_pg::{Migrations, PgOptions, PgStore};
 
 use crate::memories;
+use crate::migrations::MIGRATIONS;
 use crate::support::{connect, run, with_database};
-
-const FIRST: &str = include_str!("../../migrations/0001_memory.sql");
-
-/// Those from the second to the eighth.
-const UNTIL_8: [&str; 7] = [
-    include_str!("../../migrations/0002_archive.sql"),
-    include_str!("../../migrations/0003_approximate.sql"),
-    include_str!("../../migrations/0004_tombstones.sql"),
-    include_str!("../../migrations/0005_episodes.sql"),
-    include_str!("../../migrations/0006_terms.sql"),
-    include_str!("../../migrations/0007_contractions.sql"),
-    include_str!("../../migrations/0008_index_tuning.sql"),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_openers_create_the_schema_once() {
@@ -46,7 +34,7 @@ async fn schema_applied_by_psql_is_accepted() {
         let refused = check().await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Missing, "{refused}");
         let mut psql = connect(&url).await;
-        run(&mut psql, FIRST).await;
+        run(&mut psql, MIGRATIONS[0]).await;
         PgStore::connect(&url).await.unwrap();
         check().await.unwrap();
     })
@@ -83,7 +71,7 @@ async fn opening_for_reading_creates_nothing() {
             assert_eq!(schema_state(&url).await, (0, None));
         }
         // An old schema is not migrated either.
-        run(&mut connect(&url).await, FIRST).await;
+        run(&mut connect(&url).await, MIGRATIONS[0]).await;
         let old = schema_state(&url).await;
         let refused = PgOptions::new()
             .read_only()
@@ -292,8 +280,7 @@ async fn memories_are_read_while_the_index_of_migration_9_is_built() {
             let expected = expected.clone();
             with_database(move |url| async move {
                 let mut psql = connect(&url).await;
-                run(&mut psql, FIRST).await;
-                for migration in UNTIL_8 {
+                for migration in &MIGRATIONS[..8] {
                     run(&mut psql, migration).await;
                 }
                 if is_begun {
