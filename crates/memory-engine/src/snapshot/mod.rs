@@ -4,6 +4,7 @@
 mod analysis;
 mod approximation;
 mod bit_packing;
+mod block_groups;
 mod block_vec;
 mod blocked_scores;
 mod buffer;

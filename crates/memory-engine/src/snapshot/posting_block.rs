@@ -25,8 +25,7 @@ pub(super) type Entry = (u64, u32);
 /// Maximum number of entries of a unit: a lookup unpacks one or two of them.
 const UNIT: usize = 128;
 
-/// Maximum number of entries of a block: a version copies the pointers of all blocks, and a write
-/// copies the blocks that it changes.
+/// Maximum number of entries of a block: a write copies the blocks that it changes.
 pub(super) const MAX_BLOCK: usize = 4 * UNIT;
 
 /// At most [`MAX_BLOCK`] entries, of which there is one. Cloning shares them.
@@ -49,6 +48,11 @@ impl PostingBlock {
         let mut rows = Vec::with_capacity(entries.len());
         pack_entries(entries, &mut rows);
         Self::from_rows(&rows)
+    }
+
+    /// Packs entries that are sorted into blocks of about the same size.
+    pub(super) fn all(entries: &[Entry]) -> impl Iterator<Item = Self> {
+        even_chunks(entries, MAX_BLOCK).filter_map(Self::new)
     }
 
     fn from_rows(rows: &[Row]) -> Option<Self> {
@@ -138,7 +142,7 @@ impl PostingBlock {
 
 /// Divides entries into as few parts of at most `most` as there can be, of about the same
 /// size.
-pub(super) fn even_chunks(entries: &[Entry], most: usize) -> Chunks<'_, Entry> {
+fn even_chunks(entries: &[Entry], most: usize) -> Chunks<'_, Entry> {
     entries.chunks(even_size(entries.len(), most).max(1))
 }
 

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::posting_block::{
-    Entry, MAX_BLOCK, PostingBlock, Unit, Unpacked, even_chunks, merged, own_count,
-};
+use super::block_groups::BlockGroups;
+use super::posting_block::{Entry, MAX_BLOCK, PostingBlock, Unit, Unpacked};
 
 /// Sorted entries: a key, and a number of what has it. Most keys are rare, so a list
 /// for each would cost many times as much. An entry may be there several times.
@@ -12,7 +11,7 @@ use super::posting_block::{
 /// Cloning shares every block; a change packs the blocks again that it updates.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PostingList {
-    blocks: Vec<PostingBlock>,
+    blocks: BlockGroups,
     /// Entries that [`settle`](Self::settle) adds.
     added: Vec<Entry>,
     /// Entries that it removes, each once.
@@ -31,7 +30,7 @@ impl PostingList {
         self.removed.push((key.into(), number));
     }
 
-    /// Adds and removes the entries of this version, all at once. O(blocks).
+    /// Adds and removes the entries of this version, all at once. O(groups of blocks).
     pub(super) fn settle(&mut self) {
         let mut added = std::mem::take(&mut self.added);
         let mut removed = std::mem::take(&mut self.removed);
@@ -40,28 +39,7 @@ impl PostingList {
         }
         added.sort_unstable();
         removed.sort_unstable();
-        let (mut added, mut removed) = (&added[..], &removed[..]);
-        let old = std::mem::take(&mut self.blocks);
-        self.blocks.reserve(old.len() + added.len() / MAX_BLOCK);
-        if old.is_empty() {
-            self.append(&merged(&[], added, &mut removed));
-        }
-        let mut blocks = old.into_iter().peekable();
-        while let Some(block) = blocks.next() {
-            let next = blocks.peek().map(|next| next.first);
-            if own_count(added, removed, next).is_some() {
-                block.change(next, &mut added, &mut removed, &mut self.blocks);
-            } else {
-                self.blocks.push(block);
-            }
-        }
-        self.blocks.shrink_to_fit();
-    }
-
-    /// Appends blocks of entries that are sorted and follow the others.
-    fn append(&mut self, entries: &[Entry]) {
-        let parts = even_chunks(entries, MAX_BLOCK);
-        self.blocks.extend(parts.filter_map(PostingBlock::new));
+        self.blocks.change(&added, &removed);
     }
 
     /// Calls `each` with the numbers of a key, ascending, in parts. An entry that is there
@@ -142,9 +120,8 @@ impl PostingList {
     /// The units that may have entries of a key, with numbers from `least` on.
     fn units_of(&self, key: u64, least: u32) -> impl Iterator<Item = Unit<'_>> {
         let wanted = (key, least);
-        let start = self.blocks.partition_point(|block| block.first < wanted);
-        let blocks = &self.blocks[start.saturating_sub(1)..];
-        let blocks = blocks.iter().take_while(move |block| block.first.0 <= key);
+        let blocks = self.blocks.from(wanted);
+        let blocks = blocks.take_while(move |block| block.first.0 <= key);
         let units = blocks.flat_map(move |block| block.units_from(wanted));
         units.take_while(move |unit| unit.first.0 <= key)
     }
@@ -163,16 +140,10 @@ impl PostingList {
         self.blocks.is_empty()
     }
 
-    /// O(blocks).
+    /// O(groups of blocks).
     pub(super) fn size_bytes(&self) -> usize {
         let pending = self.added.capacity() + self.removed.capacity();
-        self.blocks.capacity() * size_of::<PostingBlock>()
-            + self
-                .blocks
-                .iter()
-                .map(PostingBlock::size_bytes)
-                .sum::<usize>()
-            + pending * size_of::<Entry>()
+        self.blocks.size_bytes() + pending * size_of::<Entry>()
     }
 }
 
@@ -216,17 +187,19 @@ pub(super) fn share(found: usize, all: usize) -> f32 {
 impl<K: Into<u64>> FromIterator<(K, u32)> for PostingList {
     /// From entries that are sorted. All blocks except the last are full.
     fn from_iter<I: IntoIterator<Item = (K, u32)>>(entries: I) -> Self {
-        let (mut list, mut block) = (Self::default(), Vec::with_capacity(MAX_BLOCK));
+        let (mut blocks, mut block) = (Vec::new(), Vec::with_capacity(MAX_BLOCK));
         for (key, number) in entries {
             block.push((key.into(), number));
             if block.len() == MAX_BLOCK {
-                list.append(&block);
+                blocks.extend(PostingBlock::new(&block));
                 block.clear();
             }
         }
-        list.append(&block);
-        list.blocks.shrink_to_fit();
-        list
+        blocks.extend(PostingBlock::new(&block));
+        Self {
+            blocks: blocks.into_iter().collect(),
+            ..Self::default()
+        }
     }
 }
 
@@ -252,7 +225,7 @@ mod tests {
         let entries = entries_of(model);
         assert_eq!(list.iter().collect::<Vec<_>>(), entries);
         assert_eq!(list.is_empty(), entries.is_empty());
-        for block in &list.blocks {
+        for block in list.blocks.iter() {
             let mut own = Vec::new();
             block.unpack(&mut own);
             assert!((1..=MAX_BLOCK).contains(&own.len()));
@@ -310,7 +283,7 @@ mod tests {
     fn versions_share_what_did_not_change() {
         let mut first: PostingList = (0u32..2_000).map(|key| (key, 7)).collect();
         first.settle();
-        assert_eq!(first.blocks.len(), 4);
+        assert_eq!(first.blocks.iter().count(), 4);
         let mut second = first.clone();
         second.push(2_000u32, 9);
         second.remove(0u32, 7);
