@@ -18,6 +18,7 @@ mod names;
 mod pair_candidates;
 mod passages;
 mod query_terms;
+mod short_words;
 mod stemmer;
 mod stop_words;
 mod tokenize;

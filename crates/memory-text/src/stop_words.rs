@@ -2,7 +2,9 @@
 
 use memory_core::Language;
 
-/// Function words, and the parts that apostrophes split from them, sorted. Words that are
+use crate::short_words::ShortWords;
+
+/// Function words, and the parts that apostrophes split from them. Words that are
 /// also others ("won", "let", the letters of "vitamin D") are none by themselves: see
 /// [`is_contraction`].
 #[rustfmt::skip]
@@ -21,40 +23,11 @@ const STOP_WORDS: [&str; 137] = [
     "with", "would", "wouldn", "you", "your", "yours", "yourself", "yourselves",
 ];
 
-/// Length of the longest stop word: longer words need no search.
-const MAX_BYTES: usize = 10;
-
-/// For each letter, the index of the first stop word that begins with it or with a
-/// later one. Most tokens begin with a letter of few stop words.
-const STARTS: [usize; 27] = starts();
-
-const fn starts() -> [usize; 27] {
-    let mut starts = [STOP_WORDS.len(); 27];
-    let mut index = STOP_WORDS.len();
-    while index > 0 {
-        index -= 1;
-        let mut letter = (STOP_WORDS[index].as_bytes()[0] - b'a') as usize;
-        // Also for letters before it that no stop word begins with.
-        loop {
-            starts[letter] = index;
-            if letter == 0 {
-                break;
-            }
-            letter -= 1;
-        }
-    }
-    starts
-}
-
 /// Whether a token is a stop word wherever it stands.
 #[must_use]
 pub fn is_stop_word(word: &str) -> bool {
-    let Some(first @ b'a'..=b'z') = word.bytes().next().filter(|_| word.len() <= MAX_BYTES) else {
-        return false;
-    };
-    let letter = usize::from(first - b'a');
-    let candidates = &STOP_WORDS[STARTS[letter]..STARTS[letter + 1]];
-    candidates.binary_search(&word).is_ok()
+    static WORDS: ShortWords<512> = ShortWords::new(&STOP_WORDS);
+    WORDS.contains(word)
 }
 
 /// Whether a word that an apostrophe joins to `next` is part of a contraction ("won't",
@@ -104,19 +77,19 @@ pub(crate) fn has_topic_in(language: Language, word: &str) -> bool {
 /// Left out are those that say something else in a neighbor: Romanian "nu" is "now" in
 /// Dutch. An ending, as in Japanese, is no word, and Finnish has a form for each person.
 pub(crate) fn is_negation_elsewhere(word: &str) -> bool {
-    matches!(
-        word,
+    #[rustfmt::skip]
+    static WORDS: ShortWords<128> = ShortWords::new(&[
         // English; Danish and Norwegian, Swedish; Dutch; German.
-        "never" | "ikke" | "aldrig" | "aldri" | "inte" | "niet" | "geen" | "nooit" | "nicht"
-            | "kein" | "keine" | "keinen" | "keinem" | "keiner" | "nie" | "niemals"
-            // French, Italian, Portuguese and Spanish.
-            | "pas" | "jamais" | "non" | "nao" | "nunca"
-            // Hungarian; Turkish; Indonesian; Vietnamese.
-            | "nem" | "soha" | "degil" | "tidak" | "bukan" | "khong"
-            // Russian and its neighbors; Greek; Hebrew; Arabic; Hindi; Korean; Chinese.
-            | "не" | "нет" | "никогда" | "δεν" | "לא" | "لا" | "ليس" | "لم" | "नहीं" | "안"
-            | "不" | "没" | "沒"
-    )
+        "never", "ikke", "aldrig", "aldri", "inte", "niet", "geen", "nooit", "nicht", "kein", "keine",
+        "keinen", "keinem", "keiner", "nie", "niemals",
+        // French, Italian, Portuguese and Spanish.
+        "pas", "jamais", "non", "nao", "nunca",
+        // Hungarian; Turkish; Indonesian; Vietnamese.
+        "nem", "soha", "degil", "tidak", "bukan", "khong",
+        // Russian and its neighbors; Greek; Hebrew; Arabic; Hindi; Korean; Chinese.
+        "не", "нет", "никогда", "δεν", "לא", "لا", "ليس", "لم", "नहीं", "안", "不", "没", "沒",
+    ]);
+    WORDS.contains(word)
 }
 
 /// Whether a word of a run of ideographs is a Chinese function word, in simplified or
@@ -145,9 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_sorted_for_binary_search() {
-        assert!(STOP_WORDS.is_sorted());
-        assert!(STOP_WORDS.iter().all(|word| word.len() <= MAX_BYTES));
+    fn function_words_are_stop_words() {
         assert!(STOP_WORDS.iter().all(|word| is_stop_word(word)));
         assert!(!is_stop_word("") && !is_stop_word("zoo") && !is_stop_word("quay"));
         assert!(is_stop_word("the") && is_stop_word("yours") && is_stop_word("a"));

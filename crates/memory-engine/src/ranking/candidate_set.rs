@@ -13,7 +13,8 @@ use super::{Explanation, Ranking, RecallPath, TermShares};
 
 /// The candidates of a recall, each at its index, with the retrievers' values.
 pub(crate) struct CandidateSet<'a> {
-    pub(crate) timestamps: Vec<DateTime<Utc>>,
+    /// In microseconds.
+    pub(crate) times: Vec<i64>,
     /// Cosines; [`CandidateSet::NO_SIMILARITY`] without a vector.
     pub(crate) similarities: Vec<f32>,
     /// The number of vectors; 0 without one.
@@ -155,7 +156,7 @@ impl CandidateSet<'_> {
     pub(crate) fn top_k(&self, context: &RankingContext<'_>) -> Vec<RankedMemory> {
         let blend = self.blend(context.ranking);
         let received = self.lend(context.ranking, &blend);
-        let mut partial: Vec<PartialScore> = (0..self.timestamps.len())
+        let mut partial: Vec<PartialScore> = (0..self.times.len())
             .filter(|&index| self.is_eligible(index, context.min_similarity))
             .map(|index| PartialScore {
                 index,
@@ -222,7 +223,11 @@ impl CandidateSet<'_> {
     }
 
     fn date(&self, index: usize, dates: &[NamedDate]) -> f32 {
-        date_closeness(dates, self.timestamps[index])
+        if dates.is_empty() {
+            return 0.0;
+        }
+        let time = DateTime::from_timestamp_micros(self.times[index]);
+        date_closeness(dates, time.unwrap_or_default())
     }
 
     /// Whether a memory names a time, minus the mean; 0 where the query does not
@@ -246,7 +251,7 @@ impl CandidateSet<'_> {
             pairs: self.pair_stats,
             unknown: self.unknown,
         };
-        (0..self.timestamps.len())
+        (0..self.times.len())
             .map(|index| ranking.blend(&self.values(index), &stats))
             .collect()
     }

@@ -60,7 +60,7 @@ impl CandidateSet<'_> {
     /// The share that each candidate receives from its neighbors and from
     /// related memories. O(candidates · reach).
     pub(super) fn lend(&self, ranking: &Ranking, blend: &[f32]) -> Vec<f32> {
-        let mut received = vec![0.0f32; self.timestamps.len()];
+        let mut received = vec![0.0f32; self.times.len()];
         if ranking.neighbors == 0.0 {
             return received;
         }
@@ -92,7 +92,7 @@ impl CandidateSet<'_> {
     }
 
     fn gap(&self, a: usize, b: usize) -> TimeDelta {
-        self.timestamps[b] - self.timestamps[a]
+        TimeDelta::microseconds(self.times[b] - self.times[a])
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
     fn lent(words: &[u32], blend: &[f32], ranking: &Ranking) -> Vec<f32> {
         let count = words.len();
         let set = CandidateSet {
-            timestamps: vec![chrono::Utc::now(); count],
+            times: vec![7; count],
             similarities: vec![0.0; count],
             chunks: vec![1; count],
             lexical: vec![0.0; count],

@@ -15,6 +15,8 @@
 //! A negation is a change and no word: "I no longer like it" is newer than "I like it",
 //! although it has all of its words, and answers a question without a negation.
 
+use std::cell::OnceCell;
+
 use memory_text::{WordDigests, word_digests};
 
 use super::candidate_set::{RankedCandidate, by_rank};
@@ -54,34 +56,48 @@ pub(super) fn newer_first<'a>(
 ) {
     let window = ranked.len().min(WINDOW);
     let best = &mut ranked[..window];
-    let is_short = |ranked: &RankedCandidate| content(ranked.index).len() <= MAX_BYTES;
-    let mut words: Vec<Option<WordDigests>> = vec![None; window];
+    let contents = best.iter().map(|ranked| content(ranked.index));
+    let mut texts: Vec<Text<'a>> = contents.map(Text::new).collect();
     for position in 1..window {
         for earlier in 0..position {
             if !is_near_equal_and_newer(&best[position], &best[earlier], tolerance)
-                || !is_short(&best[position])
-                || !is_short(&best[earlier])
+                || !texts[position].is_short()
+                || !texts[earlier].is_short()
             {
                 continue;
             }
-            for index in [position, earlier] {
-                if words[index].is_none() {
-                    words[index] = Some(word_digests(content(best[index].index)));
-                }
-            }
-            let (Some(newer), Some(older)) = (&words[position], &words[earlier]) else {
-                continue;
-            };
+            let (newer, older) = (texts[position].words(), texts[earlier].words());
             if have_same_subject(newer, older) && has_words_of(&newer.words, &older.words, query) {
                 let above = best[earlier].score;
                 raise(&mut best[position], above);
                 best[earlier..=position].rotate_right(1);
-                words[earlier..=position].rotate_right(1);
+                texts[earlier..=position].rotate_right(1);
                 break;
             }
         }
     }
     best.sort_by(by_rank);
+}
+
+/// The text of a memory, and its words once they are needed.
+struct Text<'a> {
+    content: &'a str,
+    words: OnceCell<WordDigests>,
+}
+
+impl<'a> Text<'a> {
+    fn new(content: &'a str) -> Self {
+        let words = OnceCell::new();
+        Self { content, words }
+    }
+
+    fn is_short(&self) -> bool {
+        self.content.len() <= MAX_BYTES
+    }
+
+    fn words(&self) -> &WordDigests {
+        self.words.get_or_init(|| word_digests(self.content))
+    }
 }
 
 fn is_near_equal_and_newer(

@@ -128,10 +128,10 @@ impl StoreCandidates {
         let statistics = &self.statistics;
         let counts = || self.found.iter().map(|found| &found.terms);
         CandidateSet {
-            timestamps: self
+            times: self
                 .found
                 .iter()
-                .map(|found| found.memory.timestamp)
+                .map(|found| found.memory.timestamp.timestamp_micros())
                 .collect(),
             similarities: self
                 .found

@@ -76,7 +76,7 @@ impl EntitySnapshot {
         };
         let found = |scores: &BlockedScores| numbers.iter().map(|&slot| scores.of(slot)).collect();
         CandidateSet {
-            timestamps: slots.iter().map(|slot| slot.timestamp()).collect(),
+            times: slots.iter().map(|slot| slot.time).collect(),
             similarities: numbers.iter().zip(&slots).map(similarity).collect(),
             chunks: slots.iter().map(|slot| slot.chunks()).collect(),
             lexical: found(&retrieved.lexical),
@@ -137,19 +137,20 @@ impl EntitySnapshot {
 
     /// A memory and its neighbors, in the order of time.
     fn episode_part(&self, slot: u32, retrieved: &Retrieved, ranking: &Ranking) -> Vec<u32> {
-        let (mut before, mut after) = (Vec::new(), vec![slot]);
+        let reach = ranking.neighbor_reach;
+        let (mut part, mut after) = (Vec::with_capacity(2 * reach + 1), Vec::new());
         let Some(own) = self.slot(slot) else {
-            return after;
+            return vec![slot];
         };
         let own = own.episode_entry(slot);
-        let reach = ranking.neighbor_reach;
         self.for_each_neighbor(slot, retrieved, reach, |other, _| {
-            let side = if other < own { &mut before } else { &mut after };
+            let side = if other < own { &mut part } else { &mut after };
             side.push(other.1);
         });
-        before.reverse();
-        before.append(&mut after);
-        before
+        part.reverse();
+        part.push(slot);
+        part.append(&mut after);
+        part
     }
 }
 

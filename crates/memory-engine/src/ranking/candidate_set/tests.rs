@@ -24,7 +24,10 @@ fn candidates<'a>(
     lexical: &[f32],
 ) -> CandidateSet<'a> {
     CandidateSet {
-        timestamps: memories.iter().map(|memory| memory.timestamp).collect(),
+        times: memories
+            .iter()
+            .map(|memory| memory.timestamp.timestamp_micros())
+            .collect(),
         similarities: similarities.to_vec(),
         chunks: vec![1; memories.len()],
         lexical: lexical.to_vec(),
