@@ -29,60 +29,21 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod acquire_probe;
-mod ann_index;
-mod ann_search;
-mod batch_parts;
-mod blocking;
-mod changes;
-mod connecting;
-mod connection;
-mod consolidate;
-mod database;
-mod delete;
-mod dense;
-mod entity;
+mod ann;
+mod connections;
 mod error;
-mod filter;
-mod get;
-mod insert;
-mod lexical;
-mod list;
-mod load;
-mod maintenance;
-mod migrations;
-mod neighbors;
+mod operations;
 mod options;
-mod pairs;
-mod pause;
-mod pool;
-#[cfg(test)]
-mod query_plan_tests;
-mod recall_estimate;
-mod record_accesses;
 mod reindex;
-mod removal;
-mod replace_vectors;
-mod replica;
-mod replica_reads;
-mod row_level_security;
+mod replicas;
 mod rows;
 mod schema;
 mod search;
-mod session_settings;
-mod snapshot_pages;
-mod sql;
 mod sqlstate;
-mod stats;
 mod store;
-mod transaction;
-mod update;
 mod url;
-mod vectors;
-mod watch;
-mod write_positions;
 
-pub use ann_index::AnnIndex;
+pub use ann::ann_index::AnnIndex;
 pub use error::ServerError;
 pub use options::{Migrations, PgOptions, Pooler, Precision};
 pub use sqlx::PgPool;

@@ -7,7 +7,7 @@ use memory_core::{
 };
 use sqlx::PgPool;
 
-use crate::ann_index::AnnIndex;
+use crate::ann::ann_index::AnnIndex;
 use crate::store::PgStore;
 use crate::url::ReplicaUrls;
 

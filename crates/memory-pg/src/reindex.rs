@@ -13,14 +13,14 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
-use crate::blocking::decode_rows;
-use crate::connection::{Connection, Scope};
-use crate::database::{Database, ReadTarget};
+use crate::connections::blocking::decode_rows;
+use crate::connections::connection::{Connection, Scope};
+use crate::connections::database::{Database, ReadTarget};
+use crate::connections::transaction::{Transaction, TxOutcome};
 use crate::error::Failure;
-use crate::lexical::{ANALYSIS, IndexEntry, OUTDATED, index_contents};
-use crate::sql::SqlBuilder;
-use crate::stats;
-use crate::transaction::{Transaction, TxOutcome};
+use crate::operations::stats;
+use crate::rows::sql::SqlBuilder;
+use crate::search::lexical::{ANALYSIS, IndexEntry, OUTDATED, index_contents};
 
 const OPERATION: &str = "reindex";
 

@@ -16,13 +16,25 @@ use memory_core::{
 };
 use sqlx::PgPool;
 
-use crate::ann_index::AnnIndex;
-use crate::database::Database;
+use crate::ann::ann_index::AnnIndex;
+use crate::ann::maintenance;
+use crate::connections::database::Database;
+use crate::operations::changes;
+use crate::operations::consolidate;
+use crate::operations::delete;
+use crate::operations::get;
+use crate::operations::insert;
+use crate::operations::list;
+use crate::operations::neighbors;
+use crate::operations::record_accesses;
+use crate::operations::replace_vectors;
+use crate::operations::stats;
+use crate::operations::update;
+use crate::operations::watch;
 use crate::options::{PgOptions, Precision};
-use crate::{
-    changes, consolidate, delete, get, insert, list, maintenance, neighbors, record_accesses,
-    reindex, replace_vectors, schema, search, stats, update, watch,
-};
+use crate::reindex;
+use crate::schema;
+use crate::search;
 
 /// The name in errors and reports.
 const BACKEND: &str = "postgres";

@@ -4,7 +4,7 @@ use std::io;
 
 use memory_core::{ErrorKind, InvalidInput, MemoryError};
 
-use crate::open_problem::{
+use crate::open::open_problem::{
     TOO_MANY_OPEN_FILES, has_too_many_open_files, is_link_loop, is_too_many_open_files,
 };
 

@@ -37,76 +37,24 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod analysis_state;
-mod archive;
-mod backup;
-mod blocking;
-mod cancel;
-mod changes;
-mod connection;
-mod consolidate;
-mod conversion_progress;
-mod database;
-mod delete;
-mod dense;
-mod embedded_rows;
-mod embedding_space;
-mod entity;
+mod connections;
 mod error;
-mod failed_wait;
-mod filter;
-mod filter_terms;
-mod get;
-mod immutable_file;
 mod insert;
-mod insert_lookup;
-mod insert_queue;
-mod insert_rows;
-mod inspect;
-mod lexical;
-mod list;
-mod log_flush;
-mod matching;
-mod neighbors;
-mod number_set;
-mod open_problem;
+mod open;
+mod operations;
 mod options;
-mod own_commits;
-mod page;
-mod page_batch;
-mod page_builder;
-mod pairs;
-mod pool;
-mod quick_insert;
-mod record_accesses;
 mod reindex;
-mod removal;
-mod replace_vectors;
-mod row_keys;
 mod rows;
-mod sample;
-mod schema;
 mod search;
-mod snapshot_pages;
-mod stats;
-mod stop_signal;
 mod store;
-mod top_k;
-mod transaction;
-mod update;
 mod url;
-mod vector_page;
-mod vectors;
 mod wal;
-mod wal_index;
-mod word_page;
-mod writer;
 
 /// The example in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use conversion_progress::ConversionProgress;
 pub use options::{SqliteOptions, Synchronous};
+pub use reindex::conversion_progress::ConversionProgress;
 pub use store::SqliteStore;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use memory_core::{BackupOptions, ByteSize, ErrorKind, Language, MemoryError, MemoryResult};
 
-use crate::{connection, url};
+use crate::open::connection;
+use crate::url;
 
 /// Options for opening a database, from a path or a URL.
 ///

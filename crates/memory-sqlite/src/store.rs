@@ -17,26 +17,28 @@ use memory_core::{
     StoreCapabilities, SummaryGroup, UpdateOutcome, Writers, limits,
 };
 
-use crate::cancel::CancelSignal;
-use crate::changes::ChangesSince;
-use crate::connection;
-use crate::consolidate::Consolidate;
-use crate::conversion_progress::{ConversionProgress, ReadProgress};
-use crate::database::Database;
-use crate::delete::Delete;
-use crate::get::Get;
+use crate::connections::cancel::CancelSignal;
+use crate::connections::database::Database;
+use crate::connections::transaction::Transaction;
 use crate::insert::Insert;
-use crate::list::{Count, List};
-use crate::neighbors::Neighbors;
+use crate::open::connection;
+use crate::operations::changes::ChangesSince;
+use crate::operations::consolidate::Consolidate;
+use crate::operations::delete::Delete;
+use crate::operations::get::Get;
+use crate::operations::list::{Count, List};
+use crate::operations::neighbors::Neighbors;
+use crate::operations::record_accesses::RecordAccesses;
+use crate::operations::replace_vectors::{
+    CountByModel, RemoveOtherVectors, ReplaceVectors, VectorCounts,
+};
+use crate::operations::snapshot_pages::{CountPages, ReadPages, WritePages};
+use crate::operations::stats::{ListEntities, RecentlyAccessedEntities, Stats};
+use crate::operations::update::Update;
 use crate::options::{Location, SqliteOptions};
-use crate::own_commits::{Origin, WriterCommits};
-use crate::record_accesses::RecordAccesses;
-use crate::replace_vectors::{CountByModel, RemoveOtherVectors, ReplaceVectors, VectorCounts};
+use crate::reindex::conversion_progress::{ConversionProgress, ReadProgress};
 use crate::search::Search;
-use crate::snapshot_pages::{CountPages, ReadPages, WritePages};
-use crate::stats::{ListEntities, RecentlyAccessedEntities, Stats};
-use crate::transaction::Transaction;
-use crate::update::Update;
+use crate::wal::own_commits::{Origin, WriterCommits};
 
 /// The name in errors and reports.
 const BACKEND: &str = "sqlite";

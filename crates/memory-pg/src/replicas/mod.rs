@@ -1,0 +1,5 @@
+//! Reads from replicas.
+
+pub(crate) mod replica;
+pub(crate) mod replica_reads;
+pub(crate) mod write_positions;

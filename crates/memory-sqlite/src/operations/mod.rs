@@ -1,0 +1,18 @@
+//! The operations of the store, a module for each method of [`Store`](memory_core::Store), except
+//! [insert](crate::insert) and [search](crate::search).
+
+pub(crate) mod archive;
+pub(crate) mod backup;
+pub(crate) mod changes;
+pub(crate) mod consolidate;
+pub(crate) mod delete;
+pub(crate) mod embedded_rows;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod neighbors;
+pub(crate) mod record_accesses;
+pub(crate) mod removal;
+pub(crate) mod replace_vectors;
+pub(crate) mod snapshot_pages;
+pub(crate) mod stats;
+pub(crate) mod update;
