@@ -60,9 +60,11 @@ fn distinct_dates(text: &str, now: DateTime<Utc>) -> Vec<NamedDate> {
         if distinct.len() == MAX_DATES {
             break;
         }
-        let is_known =
-            |known: &NamedDate| (known.precision, &known.period) == (date.precision, &date.period);
-        if !distinct.iter().any(is_known) {
+        let meaning = |date: &NamedDate| (date.precision, date.period, date.relation);
+        if !distinct
+            .iter()
+            .any(|known| meaning(known) == meaning(&date))
+        {
             distinct.push(date);
         }
     }

@@ -30,7 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
         for date in dates {
             let words = line.get(date.span.clone()).unwrap_or_default();
-            println!("  {words:?}: {:?} {:?}", date.precision, date.period);
+            let (relation, precision, period) = (date.relation, date.precision, date.period);
+            println!("  {words:?}: {relation:?} {precision:?} {period:?}");
         }
     }
     Ok(())

@@ -188,23 +188,17 @@ impl Parser<'_> {
             Certainty::Certain => true,
             Certainty::Ambiguous | Certainty::Weak => {
                 continues
-                    || matches!(
-                        before,
-                        Some(Word::In | Word::Of | Word::Until | Word::Before | Word::After)
-                    )
+                    || before.is_some_and(Word::is_preposition_of_time)
+                    || before == Some(Word::Of)
                     || before == Some(Word::From) && self.continues_range(next)
             }
-            Certainty::Abbreviation => continues || before == Some(Word::In),
+            Certainty::Abbreviation => continues || before.is_some_and(Word::is_in),
         };
         is_date.then(|| Expression::calendar(at..next, vec![reading]))
     }
 
     fn continues_range(&self, at: usize) -> bool {
         matches!(self.word(at), Some(Word::To | Word::Until | Word::And)) || self.is_dash(at)
-    }
-
-    fn is_possessive(&self, at: usize) -> bool {
-        self.is_glued(at) && matches!(self.mark(at), Some('\'' | '’'))
     }
 
     /// "in summer", "last winter", "fall 2022", "the spring of 2023".
@@ -231,9 +225,8 @@ impl Parser<'_> {
             return Some(Expression::relative(at - 1..at + 1, reading));
         }
         let is_time = match self.word_before_article(at) {
-            Some(Word::In | Word::Until | Word::Before | Word::After) => true,
             Some(Word::Of) => certainty != Certainty::Weak,
-            _ => false,
+            before => before.is_some_and(Word::is_preposition_of_time),
         };
         let is_date = is_time && !self.begins_compound(at + 1);
         is_date.then(|| Expression::calendar(at..at + 1, vec![reading]))
@@ -257,7 +250,7 @@ impl Parser<'_> {
                 let reading = self.which_year(which, reading)?;
                 Some(Expression::relative(at - 1..at + 1, reading))
             }
-            Some(Word::On | Word::In | Word::Before | Word::After | Word::Until) => {
+            Some(before) if before == Word::On || before.is_preposition_of_time() => {
                 Some(Expression::calendar(at..at + 1, vec![reading]))
             }
             _ => None,
@@ -273,11 +266,8 @@ impl Parser<'_> {
             return None;
         }
         let is_dated = match self.word_before(at) {
-            Some(Word::Of | Word::In | Word::Until | Word::Before | Word::After | Word::From) => {
-                true
-            }
-            Some(Word::Unit(Unit::Year)) => true,
-            _ => continues,
+            Some(Word::Of | Word::From | Word::Unit(Unit::Year)) => true,
+            before => continues || before.is_some_and(Word::is_preposition_of_time),
         };
         if !is_dated || !(continues || self.begins_number(at) || self.is_glued_prefix(at)) {
             return None;
@@ -288,7 +278,7 @@ impl Parser<'_> {
 
     /// "mid-2023".
     fn is_glued_prefix(&self, at: usize) -> bool {
-        self.word_before(at) == Some(Word::In)
+        self.word_before(at).is_some_and(Word::is_in)
     }
 
     /// The reading in the year that follows, if one does, else of every year.

@@ -1,8 +1,8 @@
 //! How close a memory's time is to the dates that a question names.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 
-use super::{DatePrecision, NamedDate};
+use super::{DatePrecision, DateRelation, NamedDate, Period};
 
 /// Value of a memory of the named day, and of one of the named month, season and
 /// year. A finer date says more.
@@ -25,6 +25,10 @@ const DECAY_DAYS: f32 = 10.0;
 /// Share of the value of a month or season for a memory of the month after it.
 const MONTH_AFTER: f32 = 0.4;
 
+/// Share of the value for a memory as far as can be from the date that it is before
+/// or after: everything on that side is meant, and rather what is near.
+const FAR: f32 = 0.5;
+
 /// How close a memory's time is to the closest of a question's dates, 0 to 1.5;
 /// 0 without dates.
 ///
@@ -35,6 +39,17 @@ const MONTH_AFTER: f32 = 0.4;
 /// | a month | 1 | 0.4 in the month after it | 0 |
 /// | a season | 0.75 | 0.3 in the month after it | 0 |
 /// | a year | 0.5 | 0 | 0 |
+///
+/// Where the question asks for the times around a date, those of that side have between
+/// all and half of its value, and others nothing:
+///
+/// | the question names | the date itself | on that side |
+/// |---|---|---|
+/// | before, after | 0 | value · (½ + ½ · e^(−days from the date / d)) |
+/// | until, by, since | value | value · (½ + ½ · e^(−days from the date / d)) |
+///
+/// `d` is 10 for a day or week, and for others about their length: 30, 90 and 365. The days
+/// next to the date count as 0 days from it for "before" and "after".
 ///
 /// A date without a year is that of the closest year.
 #[must_use]
@@ -55,22 +70,69 @@ impl NamedDate {
     pub fn closeness(&self, day: NaiveDate) -> f32 {
         let year = day.year();
         let years = match self.period {
-            super::Period::Once { .. } => 0..=0,
-            super::Period::Yearly { .. } => -1..=1,
+            Period::Once { .. } => 0..=0,
+            Period::Yearly { .. } => -1..=1,
         };
-        years
-            .filter_map(|offset| self.period.in_year(year.checked_add(offset)?))
-            .map(|(first, last)| closeness(self.precision, first, last, day))
-            .fold(0.0, f32::max)
+        let periods = years.filter_map(|offset| self.period.in_year(year.checked_add(offset)?));
+        if self.relation == DateRelation::In {
+            let closeness = |(first, last)| closeness(self.precision, first, last, day);
+            return periods.map(closeness).fold(0.0, f32::max);
+        }
+        // Every time is before a May and after another one.
+        let distance = |(first, last): &(NaiveDate, NaiveDate)| {
+            (*first - day).max(day - *last).max(TimeDelta::zero())
+        };
+        periods.min_by_key(distance).map_or(0.0, |(first, last)| {
+            value(self.precision) * open_share(self.precision, self.relation, first, last, day)
+        })
     }
+}
+
+fn value(precision: DatePrecision) -> f32 {
+    match precision {
+        DatePrecision::Day => DAY,
+        DatePrecision::Week => WEEK,
+        DatePrecision::Month => MONTH,
+        DatePrecision::Season => SEASON,
+        DatePrecision::Year => YEAR,
+    }
+}
+
+/// The share of a date's value for a day on one side of it, or in it.
+fn open_share(
+    precision: DatePrecision,
+    relation: DateRelation,
+    first: NaiveDate,
+    last: NaiveDate,
+    day: NaiveDate,
+) -> f32 {
+    let decay_days = match precision {
+        DatePrecision::Day | DatePrecision::Week => DECAY_DAYS,
+        DatePrecision::Month => 30.0,
+        DatePrecision::Season => 90.0,
+        DatePrecision::Year => 365.0,
+    };
+    let (before, after) = (first - day, day - last);
+    let next = TimeDelta::days(1);
+    let distance = match relation {
+        DateRelation::Before => before - next,
+        DateRelation::After => after - next,
+        DateRelation::Until if after <= TimeDelta::zero() => before.max(TimeDelta::zero()),
+        DateRelation::Since if before <= TimeDelta::zero() => after.max(TimeDelta::zero()),
+        _ => return 0.0,
+    };
+    if distance < TimeDelta::zero() {
+        return 0.0;
+    }
+    FAR + (1.0 - FAR) * decay(distance, decay_days)
 }
 
 fn closeness(precision: DatePrecision, first: NaiveDate, last: NaiveDate, day: NaiveDate) -> f32 {
     match precision {
-        DatePrecision::Day => DAY * decayed(first, last, day),
-        DatePrecision::Week => WEEK * decayed(first, last, day),
-        DatePrecision::Month => MONTH * in_or_month_after(first, last, day),
-        DatePrecision::Season => SEASON * in_or_month_after(first, last, day),
+        DatePrecision::Day | DatePrecision::Week => value(precision) * decayed(first, last, day),
+        DatePrecision::Month | DatePrecision::Season => {
+            value(precision) * in_or_month_after(first, last, day)
+        }
         DatePrecision::Year if (first..=last).contains(&day) => YEAR,
         DatePrecision::Year => 0.0,
     }
@@ -78,17 +140,17 @@ fn closeness(precision: DatePrecision, first: NaiveDate, last: NaiveDate, day: N
 
 fn decayed(first: NaiveDate, last: NaiveDate, day: NaiveDate) -> f32 {
     if day > last {
-        decay(day - last)
+        decay(day - last, DECAY_DAYS)
     } else if day < first {
-        BEFORE * decay(first - day)
+        BEFORE * decay(first - day, DECAY_DAYS)
     } else {
         1.0
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "days of a calendar are few")]
-fn decay(distance: chrono::TimeDelta) -> f32 {
-    (-(distance.num_days() as f32) / DECAY_DAYS).exp()
+fn decay(distance: TimeDelta, decay_days: f32) -> f32 {
+    (-(distance.num_days() as f32) / decay_days).exp()
 }
 
 fn in_or_month_after(first: NaiveDate, last: NaiveDate, day: NaiveDate) -> f32 {
@@ -108,7 +170,7 @@ fn in_or_month_after(first: NaiveDate, last: NaiveDate, day: NaiveDate) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MonthDay, Period};
+    use super::super::MonthDay;
     use super::*;
 
     fn day(text: &str) -> NaiveDate {
@@ -123,6 +185,7 @@ mod tests {
                 first: day(first),
                 last: day(last),
             },
+            relation: DateRelation::In,
         }
     }
 
@@ -135,7 +198,12 @@ mod tests {
                 first: month_day(first),
                 last: month_day(last),
             },
+            relation: DateRelation::In,
         }
+    }
+
+    fn with(relation: DateRelation, date: NamedDate) -> NamedDate {
+        NamedDate { relation, ..date }
     }
 
     #[track_caller]
@@ -240,6 +308,74 @@ mod tests {
                 ("2024-01-01", 0.0),
             ],
         );
+    }
+
+    #[test]
+    fn before_and_after_exclude_the_date_and_until_and_since_include_it() {
+        let date = || once(DatePrecision::Day, "2023-01-05", "2023-01-05");
+        let near = |days: f32| 1.5 * (0.5 + 0.5 * (-days / 10.0).exp());
+        for (relation, expected) in [
+            (DateRelation::Before, [near(90.0), near(0.0), 0.0, 0.0, 0.0]),
+            (DateRelation::Until, [near(91.0), near(1.0), 1.5, 0.0, 0.0]),
+            (DateRelation::Since, [0.0, 0.0, 1.5, near(1.0), near(95.0)]),
+            (DateRelation::After, [0.0, 0.0, 0.0, near(0.0), near(94.0)]),
+        ] {
+            let days = [
+                "2022-10-06",
+                "2023-01-04",
+                "2023-01-05",
+                "2023-01-06",
+                "2023-04-10",
+            ];
+            let expected: Vec<_> = days.into_iter().zip(expected).collect();
+            check(&with(relation, date()), &expected);
+        }
+    }
+
+    #[test]
+    fn before_and_since_a_month_and_a_year() {
+        let may = || once(DatePrecision::Month, "2023-05-01", "2023-05-31");
+        let e = (-1.0f32).exp();
+        check(
+            &with(DateRelation::Before, may()),
+            &[
+                ("2023-04-30", 1.0),
+                ("2023-03-31", 0.5 + 0.5 * e),
+                ("2023-05-01", 0.0),
+                ("2023-06-01", 0.0),
+            ],
+        );
+        let year = || once(DatePrecision::Year, "2019-01-01", "2019-12-31");
+        check(
+            &with(DateRelation::Since, year()),
+            &[
+                ("2018-12-31", 0.0),
+                ("2019-06-01", 0.5),
+                ("2020-12-30", 0.25 + 0.25 * e),
+            ],
+        );
+    }
+
+    #[test]
+    fn before_a_date_without_a_year_is_before_the_closest() {
+        let date = || yearly(DatePrecision::Day, (1, 5), (1, 5));
+        check(
+            &with(DateRelation::Before, date()),
+            &[
+                ("2022-01-04", 1.5),
+                ("2023-01-04", 1.5),
+                ("2023-01-05", 0.0),
+                ("2023-01-06", 0.0),
+                ("2023-03-05", 0.0),
+            ],
+        );
+        let since = with(DateRelation::Since, date());
+        check(&since, &[("2023-01-04", 0.0), ("2023-01-05", 1.5)]);
+        assert!(since.closeness(day("2023-05-05")) > 0.75);
+        // Over the end of a year.
+        let winter = yearly(DatePrecision::Season, (12, 1), (2, 29));
+        let after = with(DateRelation::After, winter);
+        check(&after, &[("2023-01-10", 0.0), ("2023-03-01", 0.75)]);
     }
 
     #[test]

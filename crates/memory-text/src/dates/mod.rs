@@ -26,7 +26,11 @@
 //! - A date relative to another ("two weeks before August 11, 2023") is returned
 //!   together with the one it refers to: a conversation of that day may have
 //!   spoken of it.
-//! - An impossible day, such as February 30, leaves the month.
+//! - An impossible day, such as February 30 or 2023-02-30, leaves the month.
+//! - "before" and "after" mean the times around a date and not the date itself;
+//!   "since", "until" and "by" include it. Where only a part of it is named ("before
+//!   the end of May"), or something that happens then ("after Monday's call"), all of
+//!   it is included.
 //! - Words that are also something else (may, march, fall, second, a person
 //!   called April) count only next to a preposition or a number that makes them
 //!   a date.
@@ -53,6 +57,8 @@ mod words;
 mod phrase_tests;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod relation_tests;
 
 use std::ops::Range;
 
@@ -73,6 +79,23 @@ pub struct NamedDate {
     pub precision: DatePrecision,
     /// The days that it names.
     pub period: Period,
+    /// Which times are meant around them.
+    pub relation: DateRelation,
+}
+
+/// Which times are meant around the days that a date expression names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateRelation {
+    /// The days themselves: "in May", "on May 7".
+    In,
+    /// What is earlier: "before May".
+    Before,
+    /// The days and what is earlier: "until May", "by May".
+    Until,
+    /// The days and what is later: "since May".
+    Since,
+    /// What is later: "after May".
+    After,
 }
 
 /// How precise a date expression is, from the finest to the coarsest.
@@ -173,13 +196,22 @@ pub fn named_dates(text: &str, now: DateTime<Utc>) -> Vec<NamedDate> {
     for language in LANGUAGES {
         let found = Parser::new(text, language, today).dates();
         // The same words in two languages are one expression, and of two that
-        // overlap the longer is the one that was understood.
+        // overlap the longer is the one that was understood. Of two that are alike
+        // it is the one of which the words before it were understood too.
         let covers = |outer: &NamedDate, inner: &NamedDate| {
             outer.span.start <= inner.span.start && inner.span.end <= outer.span.end
         };
+        let says_more = |new: &NamedDate, old: &NamedDate| {
+            new.span == old.span
+                && old.relation == DateRelation::In
+                && new.relation != DateRelation::In
+        };
         let new: Vec<_> = found
             .into_iter()
-            .filter(|new| !dates.iter().any(|old| covers(old, new)))
+            .filter(|new| {
+                let is_known = |old: &NamedDate| covers(old, new) && !says_more(new, old);
+                !dates.iter().any(is_known)
+            })
             .collect();
         dates.retain(|old| !new.iter().any(|new| covers(new, old)));
         dates.extend(new);

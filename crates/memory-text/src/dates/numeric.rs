@@ -35,10 +35,15 @@ impl Parser<'_> {
             _ => return None,
         };
         let mut readings: Vec<Reading> = Vec::new();
-        for (year, month, day) in candidates {
-            let date = (year > 0).then(|| ymd(year, month, day)).flatten();
-            let reading = date.map(Reading::day);
-            readings.extend(reading.filter(|reading| !readings.contains(reading)));
+        // An impossible day, such as 2023-02-30, leaves the month.
+        for read in [day_of, month_of] {
+            if !readings.is_empty() {
+                break;
+            }
+            for &(year, month, day) in &candidates {
+                let reading = (year > 0).then(|| read(year, month, day)).flatten();
+                readings.extend(reading.filter(|reading| !readings.contains(reading)));
+            }
         }
         (!readings.is_empty()).then(|| Expression::calendar(at..end, readings))
     }
@@ -85,6 +90,13 @@ pub(super) fn full_year(two_digits: u32) -> u32 {
     }
 }
 
-fn ymd(year: u32, month: u32, day: u32) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
+fn day_of(year: u32, month: u32, day: u32) -> Option<Reading> {
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day).map(Reading::day)
+}
+
+/// The month of a day that may be one of another month.
+fn month_of(year: u32, month: u32, day: u32) -> Option<Reading> {
+    let is_valid = (1..=12).contains(&month) && (1..=31).contains(&day);
+    let reading = is_valid.then(|| month_reading(month))?;
+    reading.in_year(i32::try_from(year).ok()?)
 }

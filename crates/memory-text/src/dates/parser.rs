@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 
 use super::languages::LANGUAGES;
 use super::tokens::{Token, TokenKind, tokenize};
-use super::words::{Language, Word};
-use super::{DatePrecision, MonthDay, NamedDate, Period, sequence};
+use super::words::{Language, Unit, Word};
+use super::{DatePrecision, DateRelation, MonthDay, NamedDate, Period, sequence};
 
 /// The tokens of a text in one language, and the day that relative expressions
 /// refer to.
@@ -93,18 +93,59 @@ impl<'a> Parser<'a> {
     /// Every date that the text names, in order of its position.
     pub(super) fn dates(&self) -> Vec<NamedDate> {
         let expressions = sequence::join(self, self.expressions());
-        let named = |expression: Expression| {
+        let mut dates = Vec::new();
+        let mut last: Option<(Expression, DateRelation)> = None;
+        for expression in expressions {
+            let mut relation = self.relation(&expression.tokens);
+            // "before May 3 or May 5".
+            if let Some((last, of_last)) = &last
+                && relation == DateRelation::In
+                && sequence::are_joined(self, last, &expression)
+            {
+                relation = *of_last;
+            }
             let span = self.span(&expression.tokens);
-            expression
-                .readings
-                .into_iter()
-                .map(move |reading| NamedDate {
-                    span: span.clone(),
-                    precision: reading.precision,
-                    period: reading.period,
-                })
-        };
-        expressions.into_iter().flat_map(named).collect()
+            dates.extend(expression.readings.iter().map(|reading| NamedDate {
+                span: span.clone(),
+                precision: reading.precision,
+                period: reading.period,
+                relation,
+            }));
+            last = Some((expression, relation));
+        }
+        dates
+    }
+
+    /// Which times are meant around an expression: the words before it say so.
+    ///
+    /// Of a part ("before the end of May", "since early May") nobody knows the days, and
+    /// what happens with a day ("after Monday's call", "after the May 5 meeting") is of that
+    /// day: then the whole of it is included.
+    fn relation(&self, expression: &Range<usize>) -> DateRelation {
+        let mut at = expression.start;
+        let has_article = self.word_before(at) == Some(Word::The);
+        let mut includes = self.is_possessive(expression.end)
+            || has_article && self.begins_compound(expression.end);
+        while let Some(before) = self.position_before(at) {
+            let is_of_edge = || matches!(self.word_before(before), Some(Word::Edge));
+            match self.word_before(at) {
+                Some(Word::The | Word::Unit(Unit::Year)) => {}
+                Some(Word::PartOf | Word::Edge) => includes = true,
+                Some(Word::Of) if is_of_edge() => {}
+                Some(Word::Before) if !includes => return DateRelation::Before,
+                Some(Word::Before | Word::Until | Word::By) => return DateRelation::Until,
+                Some(Word::After) if !includes => return DateRelation::After,
+                Some(Word::After | Word::Since) => return DateRelation::Since,
+                _ => break,
+            }
+            at = before;
+        }
+        DateRelation::In
+    }
+
+    /// Whether an expression that ends here is a possessor: "Monday's".
+    pub(super) fn is_possessive(&self, end: usize) -> bool {
+        self.is_glued(end) && matches!(self.mark(end), Some('\'' | '’'))
     }
 
     fn expressions(&self) -> Vec<Expression> {
@@ -191,13 +232,23 @@ impl<'a> Parser<'a> {
         span.and_then(|span| self.text.get(span)).unwrap_or("")
     }
 
-    /// The word before a token; before a hyphen in "mid-May".
+    /// The word before a token; before a hyphen in "mid-May". "prior to" is "before".
     pub(super) fn word_before(&self, at: usize) -> Option<Word> {
+        let before = self.position_before(at)?;
+        match self.word(before)? {
+            Word::To if before > 0 && self.word(before - 1) == Some(Word::Prior) => {
+                Some(Word::Before)
+            }
+            word => Some(word),
+        }
+    }
+
+    fn position_before(&self, at: usize) -> Option<usize> {
         let before = at.checked_sub(1)?;
         if self.mark(before) == Some('-') && self.is_glued(at) && self.is_glued(before) {
-            return self.word(before.checked_sub(1)?);
+            return before.checked_sub(1);
         }
-        self.word(before)
+        Some(before)
     }
 
     /// The word before a token and its article.
@@ -277,7 +328,10 @@ impl<'a> Parser<'a> {
     /// compound, as in "summer camp" or "Christmas tree".
     pub(super) fn begins_compound(&self, next: usize) -> bool {
         self.language.has_open_compounds
-            && self.word(next) == Some(Word::Other)
+            && matches!(
+                self.word(next),
+                Some(Word::Other | Word::Edge | Word::Prior)
+            )
             && !self.is_glued(next)
             && !self.is_capitalized(next)
             && !crate::is_stop_word(self.slice(next))

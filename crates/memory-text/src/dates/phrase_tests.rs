@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{DatePrecision, MonthDay, NamedDate, Period, asks_when, has_time_word, named_dates};
+use super::{
+    DatePrecision, DateRelation, MonthDay, NamedDate, Period, asks_when, has_time_word, named_dates,
+};
 
 /// A Wednesday.
 const NOW: &str = "2023-06-14T15:00:00Z";
@@ -26,10 +28,17 @@ fn describe(date: &NamedDate) -> String {
         Period::Once { first, last } => (first.to_string(), last.to_string()),
         Period::Yearly { first, last } => (month_day(first), month_day(last)),
     };
+    let relation = match date.relation {
+        DateRelation::In => "",
+        DateRelation::Before => "before ",
+        DateRelation::Until => "until ",
+        DateRelation::Since => "since ",
+        DateRelation::After => "after ",
+    };
     if first == last {
-        format!("{precision} {first}")
+        format!("{relation}{precision} {first}")
     } else {
-        format!("{precision} {first}..{last}")
+        format!("{relation}{precision} {first}..{last}")
     }
 }
 
@@ -38,7 +47,7 @@ fn found(text: &str, now: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(phrases: &[(&str, &[&str])]) {
+pub(super) fn check(phrases: &[(&str, &[&str])]) {
     let mut wrong = String::new();
     for (text, expected) in phrases {
         let found = found(text, NOW);
@@ -72,7 +81,7 @@ fn months() {
             &["month 2022-11-01..2022-11-30"],
         ),
         ("in early April", &["month *-04-01..*-04-30"]),
-        ("since mid-August", &["month *-08-01..*-08-31"]),
+        ("since mid-August", &["since month *-08-01..*-08-31"]),
         (
             "What did I buy last May?",
             &["month 2023-05-01..2023-05-31"],
@@ -90,6 +99,10 @@ fn months() {
         ("the invoice of 05/2023", &["month 2023-05-01..2023-05-31"]),
         ("on February 30", &["month *-02-01..*-02-29"]),
         ("on February 29, 2023", &["month 2023-02-01..2023-02-28"]),
+        ("on 2023-02-30?", &["month 2023-02-01..2023-02-28"]),
+        ("on 31/11/2023", &["month 2023-11-01..2023-11-30"]),
+        ("on 11/31/2023", &["month 2023-11-01..2023-11-30"]),
+        ("am 30.02.2024", &["month 2024-02-01..2024-02-29"]),
     ]);
 }
 
@@ -143,7 +156,7 @@ fn years_and_seasons() {
             "How often was she at the beach in 2023?",
             &["year 2023-01-01..2023-12-31"],
         ),
-        ("since 2019", &["year 2019-01-01..2019-12-31"]),
+        ("since 2019", &["since year 2019-01-01..2019-12-31"]),
         ("in the year 1999", &["year 1999-01-01..1999-12-31"]),
         ("What changed last year?", &["year 2022-01-01..2022-12-31"]),
         ("this year", &["year 2023-01-01..2023-12-31"]),
@@ -190,7 +203,7 @@ fn relative_days_weeks_and_months() {
         ("on Friday", &["day 2023-06-09"]),
         ("this Friday", &["day 2023-06-16"]),
         ("next Wednesday", &["day 2023-06-21"]),
-        ("since Thursday", &["day 2023-06-08"]),
+        ("since Thursday", &["since day 2023-06-08"]),
         ("last week", &["week 2023-06-05..2023-06-11"]),
         ("this week", &["week 2023-06-12..2023-06-18"]),
         ("two weeks ago", &["week 2023-05-28..2023-06-03"]),
@@ -283,6 +296,16 @@ fn ranges_lists_and_anchors() {
     ]);
 }
 
+/// The range is the same whatever year it is.
+#[test]
+fn the_length_of_a_range_does_not_depend_on_today() {
+    for text in ["from February 29 to March 4", "from February 20 to March 1"] {
+        let expected = found(text, "2024-06-14T00:00:00Z");
+        assert_eq!(expected.len(), 1, "{text}");
+        assert_eq!(found(text, NOW), expected, "{text}");
+    }
+}
+
 #[test]
 fn words_that_only_look_like_dates() {
     check(&[
@@ -319,7 +342,7 @@ fn words_that_only_look_like_dates() {
         ("the last time", &[]),
         ("long ago", &[]),
         ("call 555-2023-11", &[]),
-        ("on 2023-13-01 or 2023-02-30", &[]),
+        ("on 2023-13-01 or 2023-02-32", &[]),
         ("the error in 20231", &[]),
         ("$2023 in 2023$", &[]),
         ("in the second half", &[]),

@@ -4,8 +4,8 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Utc};
 use proptest::prelude::*;
 
 use super::{
-    DatePrecision, MonthDay, NamedDate, Period, asks_when, date_closeness, has_time_word,
-    named_dates,
+    DatePrecision, DateRelation, MonthDay, NamedDate, Period, asks_when, date_closeness,
+    has_time_word, named_dates,
 };
 
 /// Words that begin, continue or end expressions, in an order of chance.
@@ -28,6 +28,10 @@ fn pieces() -> impl Strategy<Value = String> {
             "years",
             "ago",
             "before",
+            "since",
+            "by",
+            "prior to",
+            "end",
             "after",
             "between",
             "and",
@@ -160,6 +164,7 @@ proptest! {
             span: 0..0,
             precision: DatePrecision::Day,
             period: Period::Once { first: day, last: day },
+            relation: DateRelation::In,
         };
         let later = |days| date.closeness(day + chrono::Days::new(days));
         let earlier = |days| date.closeness(day - chrono::Days::new(days));

@@ -21,8 +21,8 @@ impl Parser<'_> {
             return true;
         }
         let asks_next = match self.word(at + 1) {
-            Some(Word::Auxiliary | Word::In | Word::On) => true,
-            Some(_) => false,
+            Some(Word::Auxiliary | Word::On) => true,
+            Some(word) => word.is_in(),
             None => self.tokens.len() <= at + 2,
         };
         if at == 0 && self.is_one_clause() {

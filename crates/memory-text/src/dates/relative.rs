@@ -64,22 +64,19 @@ impl Parser<'_> {
                 ..date
             });
         }
-        let day = match self.word_before(at)? {
-            Word::On | Word::In | Word::Until | Word::Before | Word::After => {
-                latest_weekday(self.today, weekday)
-            }
-            _ => None,
-        }?;
+        let before = self.word_before(at)?;
+        if before != Word::On && !before.is_preposition_of_time() {
+            return None;
+        }
+        let day = latest_weekday(self.today, weekday)?;
         let is_date = self.word(at + 1) != Some(Word::Of) && !self.begins_compound(at + 1);
         is_date.then(|| Expression::relative(at..at + 1, Reading::day(day)))
     }
 
     /// "over the weekend": the latest that has begun.
     fn weekend(&self, at: usize) -> Option<Expression> {
-        if !matches!(
-            self.word_before_article(at),
-            Some(Word::On | Word::In | Word::Until)
-        ) {
+        let before = self.word_before_article(at)?;
+        if before != Word::On && !before.is_preposition_of_time() {
             return None;
         }
         let has_begun = self.today.weekday().num_days_from_monday() >= 5;

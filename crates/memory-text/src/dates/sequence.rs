@@ -8,6 +8,9 @@ use super::relative::precision_of;
 use super::words::Word;
 use super::{DatePrecision, Period};
 
+/// Any leap year.
+const LEAP_YEAR: i32 = 2024;
+
 /// Gives dates without a year the year of the one that they are listed with, and
 /// joins the two ends of a range.
 pub(super) fn join(parser: &Parser<'_>, mut expressions: Vec<Expression>) -> Vec<Expression> {
@@ -32,7 +35,7 @@ pub(super) fn join(parser: &Parser<'_>, mut expressions: Vec<Expression>) -> Vec
 
 /// Whether only a joining token, and perhaps an article, is between two
 /// expressions.
-fn are_joined(parser: &Parser<'_>, first: &Expression, second: &Expression) -> bool {
+pub(super) fn are_joined(parser: &Parser<'_>, first: &Expression, second: &Expression) -> bool {
     parser.after_joiner(first.tokens.end) == Some(second.tokens.start)
 }
 
@@ -87,9 +90,9 @@ fn range(parser: &Parser<'_>, first: &Expression, second: &Expression) -> Option
             Reading::once(precision_of(first, last), first, last)
         }
         (Period::Yearly { first, .. }, Period::Yearly { last, .. }) if first != last => {
-            // Any year will do to tell its length.
+            // A leap year tells its length: it has every day that can be named.
             let whole = Reading::yearly(start.precision, first, last);
-            let (begin, end) = whole.period.in_year(parser.today.year())?;
+            let (begin, end) = whole.period.in_year(LEAP_YEAR)?;
             Reading::yearly(precision_of(begin, end), first, last)
         }
         _ => return None,

@@ -55,8 +55,18 @@ pub(super) enum Word {
     Ordinal(u32),
     /// Behind a duration: "two weeks ago".
     Ago,
-    /// A preposition that makes what follows a time: "in", "during", "since".
+    /// A preposition that makes what follows a time: "in", "during".
     In,
+    /// "early", "mid" and the like: makes what follows a time, of which it is a part.
+    PartOf,
+    /// "end" or "beginning", of which "of" makes the same.
+    Edge,
+    /// "since".
+    Since,
+    /// "by".
+    By,
+    /// "prior", before "to".
+    Prior,
     /// A preposition of days: "on".
     On,
     /// "of".
@@ -95,6 +105,18 @@ pub(super) enum Word {
     Pronoun,
     /// Any other word.
     Other,
+}
+
+impl Word {
+    /// Whether it makes what follows a time, whatever that is.
+    pub(super) fn is_in(self) -> bool {
+        matches!(self, Self::In | Self::PartOf | Self::Since | Self::By)
+    }
+
+    /// Whether it makes what follows a time, or the end of one.
+    pub(super) fn is_preposition_of_time(self) -> bool {
+        self.is_in() || matches!(self, Self::Until | Self::Before | Self::After)
+    }
 }
 
 /// Whether a word is a date wherever it occurs.

@@ -6,8 +6,8 @@ use crate::dates::words::Unit::{Day, Hour, Month as MonthUnit, Week, Weekend, Ye
 use crate::dates::words::Which::{Last, Next, This};
 use crate::dates::words::Word::{
     self, After, And, Before, DateNoun, DayOffset, Every, From, Holiday, In, Interrogative, Long,
-    Measure, Month, Number, NumberOf, On, Ordinal, PartOfDay, Season, The, Unit, Until, Weekday,
-    When, Which,
+    Measure, Month, Number, NumberOf, On, Ordinal, PartOf, PartOfDay, Season, Since, The, Unit,
+    Until, Weekday, When, Which,
 };
 
 pub(super) const GERMAN: Language = Language {
@@ -21,10 +21,10 @@ pub(super) const GERMAN: Language = Language {
 
 #[rustfmt::skip]
 const WORDS: &[(&str, Word)] = &[
-    ("abend", PartOfDay), ("acht", Number(8)), ("achte", Ordinal(8)), ("achten", Ordinal(8)),
-    ("achter", Ordinal(8)), ("am", On), ("an", On), ("anfang", In), ("apr", Month(4, Abbreviation)),
+    ("ab", Since), ("abend", PartOfDay), ("acht", Number(8)), ("achte", Ordinal(8)), ("achten", Ordinal(8)),
+    ("achter", Ordinal(8)), ("am", On), ("an", On), ("anfang", PartOf), ("apr", Month(4, Abbreviation)),
     ("april", Month(4, Ambiguous)), ("aug", Month(8, Abbreviation)),
-    ("august", Month(8, Ambiguous)), ("bis", Until), ("das", The), ("datum", DateNoun),
+    ("august", Month(8, Ambiguous)), ("beginn", PartOf), ("bis", Until), ("das", The), ("datum", DateNoun),
     ("dem", The), ("den", The), ("der", The), ("des", The), ("dez", Month(12, Abbreviation)),
     ("dezember", Month(12, Certain)), ("die", The), ("dienstag", Weekday(1)),
     ("diese", Which(This)), ("diesem", Which(This)), ("diesen", Which(This)),
@@ -32,7 +32,7 @@ const WORDS: &[(&str, Word)] = &[
     ("donnerstag", Weekday(3)), ("drei", Number(3)), ("dritte", Ordinal(3)),
     ("dritten", Ordinal(3)), ("dritter", Ordinal(3)), ("ein", Number(1)), ("eine", Number(1)),
     ("einem", Number(1)), ("einen", Number(1)), ("einer", Number(1)), ("eines", Number(1)),
-    ("einige", NumberOf(3)), ("einigen", NumberOf(3)), ("elf", Number(11)), ("ende", In),
+    ("einige", NumberOf(3)), ("einigen", NumberOf(3)), ("elf", Number(11)), ("ende", PartOf),
     ("erste", Ordinal(1)), ("ersten", Ordinal(1)), ("erster", Ordinal(1)), ("euro", Measure),
     ("feb", Month(2, Abbreviation)), ("feber", Month(2, Certain)), ("februar", Month(2, Certain)),
     ("freitag", Weekday(4)), ("fruehjahr", Season(3, Ambiguous)),
@@ -52,7 +52,7 @@ const WORDS: &[(&str, Word)] = &[
     ("letzter", Which(Last)), ("letztes", Which(Last)), ("leute", Measure), ("leuten", Measure),
     ("maerz", Month(3, Certain)), ("mai", Month(5, Certain)), ("mal", Measure),
     ("menschen", Measure), ("meter", Measure), ("minute", Unit(Hour)), ("minuten", Unit(Hour)),
-    ("mitte", In), ("mittwoch", Weekday(2)), ("monat", Unit(MonthUnit)),
+    ("mitte", PartOf), ("mittwoch", Weekday(2)), ("monat", Unit(MonthUnit)),
     ("monate", Unit(MonthUnit)), ("monaten", Unit(MonthUnit)), ("monats", Unit(MonthUnit)),
     ("montag", Weekday(0)), ("mär", Month(3, Abbreviation)), ("märz", Month(3, Certain)),
     ("nach", After), ("nacht", PartOfDay), ("neun", Number(9)), ("neunte", Ordinal(9)),
@@ -62,7 +62,7 @@ const WORDS: &[(&str, Word)] = &[
     ("okt", Month(10, Abbreviation)), ("oktober", Month(10, Certain)), ("paar", NumberOf(3)),
     ("personen", Measure), ("prozent", Measure), ("punkte", Measure), ("samstag", Weekday(5)),
     ("schritte", Measure), ("sechs", Number(6)), ("sechste", Ordinal(6)), ("sechsten", Ordinal(6)),
-    ("sechster", Ordinal(6)), ("seit", In), ("seiten", Measure), ("sekunden", Measure),
+    ("sechster", Ordinal(6)), ("seit", Since), ("seiten", Measure), ("sekunden", Measure),
     ("sep", Month(9, Abbreviation)), ("sept", Month(9, Abbreviation)),
     ("september", Month(9, Certain)), ("sieben", Number(7)), ("siebte", Ordinal(7)),
     ("siebten", Ordinal(7)), ("siebter", Ordinal(7)), ("silvester", Holiday(12, 31)),
@@ -74,13 +74,13 @@ const WORDS: &[(&str, Word)] = &[
     ("vierte", Ordinal(4)), ("vierten", Ordinal(4)), ("vierter", Ordinal(4)), ("vom", From),
     ("von", From), ("vor", Before), ("vorgestern", DayOffset(-2)), ("vorige", Which(Last)),
     ("vorigem", Which(Last)), ("vorigen", Which(Last)), ("voriger", Which(Last)),
-    ("voriges", Which(Last)), ("wann", When), ("was", Interrogative),
+    ("voriges", Which(Last)), ("vorm", Before), ("wann", When), ("was", Interrogative),
     ("weihnachten", Holiday(12, 25)), ("welche", Interrogative), ("welchem", Interrogative),
     ("welchen", Interrogative), ("welcher", Interrogative), ("welches", Interrogative),
     ("winter", Season(12, Ambiguous)), ("woche", Unit(Week)), ("wochen", Unit(Week)),
     ("wochenende", Unit(Weekend)), ("während", In), ("wörter", Measure), ("zehn", Number(10)),
     ("zehnte", Ordinal(10)), ("zehnten", Ordinal(10)), ("zehnter", Ordinal(10)),
-    ("zeichen", Measure), ("zeilen", Measure), ("zwei", Number(2)), ("zweite", Ordinal(2)),
+    ("zeichen", Measure), ("zeilen", Measure), ("zum", The), ("zur", The), ("zwei", Number(2)), ("zweite", Ordinal(2)),
     ("zweiten", Ordinal(2)), ("zweiter", Ordinal(2)), ("zwischen", From), ("zwölf", Number(12)),
     ("über", On), ("übermorgen", DayOffset(2)),
 ];
