@@ -39,4 +39,4 @@ pub use tokenize::{for_each_stem, stems, tokenize};
 /// The version of the analysis: raised whenever a text's [`stems`] change, so that a
 /// store knows which of its indexes to make again. Where anything else of a
 /// [`TextAnalysis`] changes, the engine raises the version of its snapshot pages.
-pub const ANALYSIS_VERSION: u32 = 6;
+pub const ANALYSIS_VERSION: u32 = 7;

@@ -426,7 +426,7 @@ mod tests {
     /// else a store would return what older programs made.
     #[test]
     fn the_version_says_what_is_in_pages() {
-        const FORMAT: u64 = 0x0003_b308_aca5;
+        const FORMAT: u64 = 0x0003_7b3d_a140;
         const DIGEST: &str = "c0a60decb429f367";
         let digest = Sha256::digest(page());
         let digest: String = digest[..8].iter().map(|it| format!("{it:02x}")).collect();

@@ -72,7 +72,7 @@ impl Part {
 /// The migrations, oldest first; the first is version 1. A published migration
 /// never changes: changes are added as new versions.
 ///
-/// The last locks readers out of two tables. Those that read both have locked `memory`
+/// Migration 11 locks readers out of two tables. Those that read both have locked `memory`
 /// first, as it does, so that nobody has the second when it has the first.
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(include_str!("../../migrations/0001_memory.sql")),
@@ -89,9 +89,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(include_str!(
         "../../migrations/0009_words_of_more_scripts.sql"
     ))
-    .in_parts(&[BUILD_INDEX], SWAP_INDEX),
+    .in_parts(&[BUILD_INDEX_OF_6], SWAP_INDEX_OF_6),
     Migration::new(include_str!("../../migrations/0010_snapshot_pages.sql")),
     Migration::new(include_str!("../../migrations/0011_lookups_by_id.sql")),
+    Migration::new(include_str!("../../migrations/0012_more_emoji.sql"))
+        .in_parts(&[BUILD_INDEX_OF_7], SWAP_INDEX_OF_7),
+    Migration::new(include_str!("../../migrations/0013_tombstone_counts.sql"))
+        .with_data(&["entity", "memory_tombstone"]),
 ];
 
 /// The parts of migration 2, by table. Processes of version 1 do not mind the columns.
@@ -135,17 +139,27 @@ const ARCHIVE_MEMORIES: &str = "\
 
 /// Builds the index of migration 9 under another name: writes to `memory` wait for it, and
 /// reads do not. The migration's own first statement would lock both out while it builds.
-const BUILD_INDEX: Part = Part {
+const BUILD_INDEX_OF_6: Part = Part {
     text: "CREATE INDEX idx_memory_outdated_6 ON memory (entity_id, memory_id) \
            WHERE analysis < 6",
     makes: ("idx_memory_outdated_6", "entity_id"),
 };
 
-/// What migration 9 does, where [`BUILD_INDEX`] was done before. Locks reads out for an
+/// What migration 9 does, where [`BUILD_INDEX_OF_6`] was done before. Locks reads out for an
 /// instant.
-const SWAP_INDEX: &str = "DROP INDEX idx_memory_outdated; \
+const SWAP_INDEX_OF_6: &str = "DROP INDEX idx_memory_outdated; \
      ALTER INDEX idx_memory_outdated_6 RENAME TO idx_memory_outdated; \
      INSERT INTO memory_schema (version) VALUES (9)";
+
+/// The same of migration 12.
+const BUILD_INDEX_OF_7: Part = Part {
+    text: "CREATE INDEX idx_memory_outdated_7 ON memory (entity_id, memory_id) \
+           WHERE analysis < 7",
+    makes: ("idx_memory_outdated_7", "entity_id"),
+};
+const SWAP_INDEX_OF_7: &str = "DROP INDEX idx_memory_outdated; \
+     ALTER INDEX idx_memory_outdated_7 RENAME TO idx_memory_outdated; \
+     INSERT INTO memory_schema (version) VALUES (12)";
 
 /// Begins a transaction that excludes others of its kind and has no time limit
 /// on the server. After the wait it reads what others have committed meanwhile.

@@ -5,8 +5,8 @@
 //! term is how often it occurs: one number for each term, however often it occurs.
 //! Until migration 0006 the server made it, by its own `english` configuration, with the
 //! positions of words. Such rows are found by what that configuration makes of a query,
-//! until `reindex` has made their terms. Rows of versions 4 and 5 are found by the terms of
-//! version 6: those of English words and of most others are the same.
+//! until `reindex` has made their terms. Rows of versions 4 to 6 are found by the terms of
+//! version 7: those of English words and of most others are the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,9 +26,9 @@ pub(crate) const ANALYSIS: i32 = ANALYSIS_VERSION.cast_signed();
 
 /// The condition on `m` that its terms are of an older version, literally as in the
 /// predicate of the index `idx_memory_outdated`.
-pub(crate) const OUTDATED: &str = "m.analysis < 6";
+pub(crate) const OUTDATED: &str = "m.analysis < 7";
 const _: () = assert!(
-    ANALYSIS == 6,
+    ANALYSIS == 7,
     "a new version of the analysis needs a migration that replaces idx_memory_outdated, and \
      another version in OUTDATED"
 );

@@ -36,7 +36,7 @@ const OLD_ROWS: &str = r"
     INSERT INTO entity (entity_id, generation, memory_count, word_count)
         SELECT m.entity_id, 1, count(*), sum(m.word_count) FROM memory m GROUP BY m.entity_id;";
 
-const LEFT: &str = "SELECT count(*) FROM memory WHERE analysis < 6";
+const LEFT: &str = "SELECT count(*) FROM memory WHERE analysis < 7";
 
 async fn old_database(url: &str) -> PgConnection {
     let mut connection = connect(url).await;

@@ -268,25 +268,29 @@ async fn outdated_indexes(url: &str) -> (Vec<String>, i32) {
     )
 }
 
-/// Reads must not wait for what migration 9 builds, whether or not a process began it and
-/// was killed.
+/// Reads must not wait for what migrations 9 and 12 build, whether or not a process began it
+/// and was killed.
 #[tokio::test(flavor = "multi_thread")]
-async fn memories_are_read_while_the_index_of_migration_9_is_built() {
+async fn memories_are_read_while_the_index_of_outdated_ones_is_built() {
     with_database(|created| async move {
         PgStore::connect(&created).await.unwrap();
         let expected = outdated_indexes(&created).await;
         assert_eq!(expected.0.len(), 1);
-        for is_begun in [false, true] {
+        for (applied, analysis, is_begun) in
+            [(8, 6, false), (8, 6, true), (11, 7, false), (11, 7, true)]
+        {
             let expected = expected.clone();
             with_database(move |url| async move {
                 let mut psql = connect(&url).await;
-                for migration in &MIGRATIONS[..8] {
+                for migration in &MIGRATIONS[..applied] {
                     run(&mut psql, migration).await;
                 }
                 if is_begun {
-                    let left = "CREATE INDEX idx_memory_outdated_6 \
-                                ON memory (entity_id, memory_id) WHERE analysis < 6";
-                    run(&mut psql, left).await;
+                    let left = format!(
+                        "CREATE INDEX idx_memory_outdated_{analysis} \
+                         ON memory (entity_id, memory_id) WHERE analysis < {analysis}"
+                    );
+                    run(&mut psql, &left).await;
                 }
                 run(&mut psql, "BEGIN; LOCK TABLE memory IN ROW EXCLUSIVE MODE").await;
                 let opening = url.clone();

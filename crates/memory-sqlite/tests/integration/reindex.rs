@@ -212,7 +212,7 @@ async fn convert_up_to(path: &Path, original: &Path, number: i64) {
          UPDATE entity SET word_count = (
              SELECT sum(word_count) FROM memory
              WHERE entity_key = entity.entity_key AND archived_by IS NULL);
-         UPDATE text_analysis SET version = -6, converted_key = (1 << 32) + {number} - 1,
+         UPDATE text_analysis SET version = -7, converted_key = (1 << 32) + {number} - 1,
              conversion = 1;
          DETACH right;",
         original.with_extension("right").display()
@@ -295,7 +295,7 @@ async fn pages_of_words_are_made_from_texts_before_entries_are_converted() {
     store.close().await.unwrap();
     assert_eq!(count(OF_THIS).await, 0);
 
-    let begin = "UPDATE text_analysis SET version = -6, conversion = 1";
+    let begin = "UPDATE text_analysis SET version = -7, conversion = 1";
     run_sql(&path, begin).await;
     let store = SqliteStore::open_with(options).await.unwrap();
     wait_until("every page of words is made", async || {

@@ -20,7 +20,7 @@ use crate::search_pages::create;
 const ATTEMPTS: usize = 20;
 
 /// Marks the conversion as begun, as opening does.
-const BEGIN: &str = "UPDATE text_analysis SET version = -6, converted_key = 0, conversion = 1";
+const BEGIN: &str = "UPDATE text_analysis SET version = -7, converted_key = 0, conversion = 1";
 
 /// The lock of writers: no conversion gets further.
 pub(crate) struct HeldConversion(SqliteConnection);

@@ -139,6 +139,9 @@ mod tests {
             (".NET-based", vec!["net·based", "netbas", "·net"]),
             ("issue #5 + 3", vec![]),
             ("👩🏽‍💻 🇩🇪 ❤️ 👍🏿", vec!["👩", "💻", "🇩🇪", "❤", "👍"]),
+            ("⏰ at 7, ⌚️ ⏸ 🆘!", vec!["⏰", "⌚", "⏸", "🆘"]),
+            ("🅱️🃏🀄⬛⭕", vec!["🅱", "🃏", "🀄", "⬛", "⭕"]),
+            ("a → b ™ ▶ 5 ²", vec![]),
         ] {
             assert_eq!(compounds(text), expected, "{text}");
         }

@@ -50,10 +50,25 @@ pub(super) fn for_each_emoji(text: &str, each: &mut impl FnMut(&str)) {
                 }
             }
             '\u{2640}' | '\u{2642}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{1f9b0}'..='\u{1f9b3}' => {}
-            '\u{2600}'..='\u{27bf}' | '\u{2b50}' | '\u{2b55}' | '\u{1f300}'..='\u{1faff}' => {
-                each(c.encode_utf8(&mut [0; 4]));
-            }
+            _ if is_emoji(c) => each(c.encode_utf8(&mut [0; 4])),
             _ => {}
         }
     }
+}
+
+/// Whether a character alone is an emoji or a pictograph: those of the property Emoji (Unicode
+/// Technical Standard 51), of which some keyboards write every one, and the blocks around them.
+/// Arrows, geometric shapes and signs that are mostly used as text, such as → and ™, are none.
+fn is_emoji(c: char) -> bool {
+    matches!(c,
+        // Watches, keyboards and the keys of players.
+        '\u{231a}'..='\u{231b}' | '\u{2328}' | '\u{23cf}' | '\u{23e9}'..='\u{23f3}'
+        | '\u{23f8}'..='\u{23fa}'
+        | '\u{2600}'..='\u{27bf}'
+        // Large squares, stars and circles.
+        | '\u{2b1b}'..='\u{2b1c}' | '\u{2b50}' | '\u{2b55}'
+        // A tile, a card and letters in squares. Ideographs in squares are read as ideographs.
+        | '\u{1f004}' | '\u{1f0cf}' | '\u{1f170}'..='\u{1f171}' | '\u{1f17e}'..='\u{1f17f}'
+        | '\u{1f18e}' | '\u{1f191}'..='\u{1f19a}'
+        | '\u{1f300}'..='\u{1faff}')
 }
