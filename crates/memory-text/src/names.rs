@@ -21,6 +21,8 @@ pub struct QuestionToken {
     /// Whether it may be a name of one token: "will" is none in "what will Tam do?", and
     /// is one in "what did Will do?".
     pub may_be_name: bool,
+    /// Whether a hyphen joins it to the token before, as Luc in "Jean-Luc".
+    pub is_joined: bool,
 }
 
 /// The [`tokenize`]d name of something, a label or a part of a question: its tokens; of
@@ -41,7 +43,9 @@ pub fn name_tokens(text: &str) -> Vec<String> {
 #[must_use]
 pub fn question_tokens(text: &str, languages: [Option<Language>; 2]) -> Vec<QuestionToken> {
     let common_names = common_names(text);
-    let tokens = tokenize(text).into_iter().map(|token| {
+    let tokens = tokenize(text);
+    let joined = joined_tokens(text, &tokens);
+    let tokens = tokens.into_iter().zip(joined).map(|(token, is_joined)| {
         let may_be_name = !is_common_word(&token)
             || common_names.contains(&token)
             || languages
@@ -53,9 +57,32 @@ pub fn question_tokens(text: &str, languages: [Option<Language>; 2]) -> Vec<Ques
             text: stem_of_name(&token).unwrap_or(token),
             names,
             may_be_name,
+            is_joined,
         }
     });
     tokens.collect()
+}
+
+/// Of each of a text's tokens, whether a hyphen joins it to the one before.
+fn joined_tokens(text: &str, tokens: &[String]) -> Vec<bool> {
+    let is_hyphen = |c| matches!(c, '-' | '\u{2010}' | '\u{2011}');
+    let mut joined = vec![false; tokens.len()];
+    // Words with hyphens are in the order of their tokens.
+    let mut next = 0;
+    for word in text.split(|c: char| !c.is_alphanumeric() && !is_hyphen(c)) {
+        let word = word.trim_matches(is_hyphen);
+        if !word.contains(is_hyphen) {
+            continue;
+        }
+        let parts = tokenize(word);
+        let mut starts = next..tokens.len();
+        let start = starts.find(|start| tokens[*start..].starts_with(&parts));
+        if let Some(start) = start.filter(|_| !parts.is_empty()) {
+            next = start + parts.len();
+            joined[start + 1..next].fill(true);
+        }
+    }
+    joined
 }
 
 /// Whether a label of one token may be a name although it is a stop word: "Can" and "IT",
@@ -281,6 +308,26 @@ mod tests {
         assert!(question_tokens("tam", None)[0].names.is_empty());
         assert!(!names("Annas", None).contains(&"anna".to_owned()));
         assert!(names("Annas", Some(Language::German)).contains(&"anna".to_owned()));
+    }
+
+    #[test]
+    fn hyphens_join_tokens() {
+        for (question, joined) in [
+            ("Where is Jean-Luc's horse?", vec!["luc"]),
+            ("Jean Luc", vec![]),
+            (
+                "Jean\u{2011}Luc and Anna-Maria-Luise",
+                vec!["luc", "maria", "luise"],
+            ),
+            ("- a list - of -things-", vec![]),
+            ("-", vec![]),
+            ("", vec![]),
+        ] {
+            let tokens = question_tokens(question, None).into_iter();
+            let found = tokens.filter(|token| token.is_joined);
+            let found: Vec<String> = found.map(|token| token.text).collect();
+            assert_eq!(found, joined, "{question}");
+        }
     }
 
     #[test]

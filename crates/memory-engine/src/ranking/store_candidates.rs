@@ -18,7 +18,7 @@ use super::{
     TermShares,
 };
 use crate::query::Query;
-use crate::snapshot;
+use crate::snapshot::{self, JoinedNames};
 
 /// Memories of which the neighbors are read, of those that lend the most and of
 /// those that lead: at most twice as many. With 64 the first ten of 100,000 memories on
@@ -36,6 +36,8 @@ pub(crate) struct StoreCandidates {
     /// The surroundings of the best candidates, where the store reads them.
     parts: Option<Vec<EpisodePart>>,
     statistics: Statistics,
+    /// The names that the query joins by hyphens, of those of the search's memories.
+    joined: JoinedNames,
     generation: Generation,
 }
 
@@ -52,12 +54,12 @@ pub(super) struct FoundMemory {
 }
 
 impl FoundMemory {
-    fn new(hit: SearchHit, query: &Query) -> Self {
+    fn new(hit: SearchHit, query: &Query, joined: &JoinedNames) -> Self {
         Self {
             similarity: hit.similarity,
             chunks: hit.similarity.map_or(0, |_| hit.chunks.unwrap_or(1)),
             store_lexical: hit.lexical.unwrap_or(0.0),
-            is_mentioned: snapshot::mentions(&query.tokens, &hit.memory),
+            is_mentioned: snapshot::mentions(&query.tokens, joined, &hit.memory),
             terms: query.terms.count(&hit.memory.content),
             memory: Arc::new(hit.memory),
         }
@@ -78,8 +80,12 @@ impl StoreCandidates {
         let count = candidates.len();
         let sample = std::mem::take(&mut outcome.sample).into_iter();
         let others = sample.filter(|hit| !ids.contains(&hit.memory.id));
-        let hits = candidates.into_iter().chain(others);
-        let found: Vec<FoundMemory> = hits.map(|hit| FoundMemory::new(hit, query)).collect();
+        let hits: Vec<SearchHit> = candidates.into_iter().chain(others).collect();
+        let joined = JoinedNames::of(&query.tokens, hits.iter().map(|hit| &hit.memory));
+        let hits = hits.into_iter();
+        let found: Vec<FoundMemory> = hits
+            .map(|hit| FoundMemory::new(hit, query, &joined))
+            .collect();
         let weighted = WeightedMemories::new(&found, count, outcome.matching.or(matching));
         let mut candidates = Self {
             statistics: weighted.statistics(&outcome, &query.terms, ranking),
@@ -88,6 +94,7 @@ impl StoreCandidates {
             pairs: Vec::with_capacity(found.len()),
             positions: HashMap::with_capacity(found.len()),
             parts: None,
+            joined,
             generation: outcome.generation,
         };
         found.into_iter().for_each(|found| candidates.add(found));
@@ -116,7 +123,7 @@ impl StoreCandidates {
     pub(crate) fn add_neighbors(&mut self, neighbors: NeighborOutcome, query: &Query) {
         for hit in neighbors.hits {
             if !self.positions.contains_key(&hit.memory.id) {
-                self.add(FoundMemory::new(hit, query));
+                self.add(FoundMemory::new(hit, query, &self.joined));
             }
         }
         self.parts = Some(neighbors.episodes);

@@ -1,7 +1,12 @@
 //! Mentions: finding memories whose tags, metadata values or participants a
 //! query contains.
+//!
+//! A label within a name that the query joins by hyphens, and that a memory has as a label,
+//! is not meant: "What did Jean-Luc say?" mentions Jean-Luc and not Jean, where both are
+//! known. Without hyphens it is: "Anna" may be what other memories call Anna Smith.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use memory_core::Memory;
 use memory_text::{
@@ -60,30 +65,35 @@ impl MentionIndex {
         }
     }
 
-    /// The slots with a label that the query's tokens contain, in order, each once.
-    /// O(tokens of the query) lookups.
-    pub(super) fn find(&self, query: &[QuestionToken]) -> Vec<u32> {
+    /// The slots that are admitted and have a label that the query's tokens contain, in
+    /// order, each once. O(tokens of the query) lookups.
+    pub(super) fn find(
+        &self,
+        query: &[QuestionToken],
+        is_admitted: impl Fn(u32) -> bool,
+    ) -> Vec<u32> {
+        let joined = JoinedNames::new(query, |label| {
+            let mut is_known = false;
+            self.entries
+                .for_each_part(Digest::from(word_digest(label)), |slots| {
+                    is_known |= slots.iter().any(|slot| is_admitted(*slot));
+                });
+            is_known
+        });
         let mut mentioned = Vec::new();
         let mut add = |label: &str| {
             let label = Digest::from(word_digest(label));
-            self.entries
-                .for_each_part(label, |slots| mentioned.extend_from_slice(slots));
+            self.entries.for_each_part(label, |slots| {
+                let slots = slots.iter().copied();
+                mentioned.extend(slots.filter(|slot| is_admitted(*slot)));
+            });
         };
         for start in 0..query.len() {
-            let mut run = String::new();
-            for token in query[start..].iter().take(MAX_LABEL_TOKENS) {
-                if !run.is_empty() {
-                    run.push(' ');
+            for_each_label(query, start, |end, label| {
+                if !joined.contain(&(start..end)) {
+                    add(label);
                 }
-                let before = run.len();
-                for name in names_of(token, before == 0) {
-                    run.truncate(before);
-                    run.push_str(name);
-                    add(&run);
-                }
-                run.truncate(before);
-                run.push_str(&token.text);
-            }
+            });
         }
         mentioned.sort_unstable();
         mentioned.dedup();
@@ -114,14 +124,94 @@ impl MentionIndex {
     }
 }
 
-/// Whether the query's tokens contain one of the memory's labels.
-pub(crate) fn mentions(query: &[QuestionToken], memory: &Memory) -> bool {
+/// The runs of a query's tokens that hyphens join and that are labels of memories.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct JoinedNames {
+    /// By the token that they begin with, where the longest ends; 0 where none begins. Empty
+    /// where there are none.
+    ends: Vec<usize>,
+}
+
+impl JoinedNames {
+    fn new(query: &[QuestionToken], is_label: impl Fn(&str) -> bool) -> Self {
+        let mut ends = Vec::new();
+        for start in 0..query.len() {
+            let joined = query.iter().skip(start + 1).take(MAX_LABEL_TOKENS);
+            let last = start + joined.take_while(|token| token.is_joined).count();
+            for_each_label(&query[..=last], start, |end, label| {
+                if end > start + 1 && is_label(label) {
+                    ends.resize(query.len(), 0);
+                    ends[start] = end;
+                }
+            });
+        }
+        Self { ends }
+    }
+
+    /// Those that the labels of these memories name.
+    pub(crate) fn of<'a>(
+        query: &[QuestionToken],
+        memories: impl Iterator<Item = &'a Memory>,
+    ) -> Self {
+        // Most questions have no hyphen: then no label is read.
+        if !query.iter().any(|token| token.is_joined) {
+            return Self::default();
+        }
+        let labels: BTreeSet<String> = memories
+            .flat_map(labels_of_memory)
+            .map(|label| label.join(" "))
+            .collect();
+        Self::new(query, |label| labels.contains(label))
+    }
+
+    /// Whether a run is a part of one of them, and not all of it.
+    fn contain(&self, run: &Range<usize>) -> bool {
+        let first = run.start.saturating_sub(MAX_LABEL_TOKENS);
+        let begun = self.ends.iter().enumerate().take(run.start + 1).skip(first);
+        begun
+            .filter(|(_, end)| run.end <= **end)
+            .any(|(start, end)| run.len() < end - start)
+    }
+}
+
+/// Calls `each` with every label that may begin at a token, and where it ends.
+fn for_each_label(query: &[QuestionToken], start: usize, mut each: impl FnMut(usize, &str)) {
+    let mut run = String::new();
+    for (token, end) in query[start..]
+        .iter()
+        .zip(start + 1..)
+        .take(MAX_LABEL_TOKENS)
+    {
+        if !run.is_empty() {
+            run.push(' ');
+        }
+        let before = run.len();
+        for name in names_of(token, before == 0) {
+            run.truncate(before);
+            run.push_str(name);
+            each(end, &run);
+        }
+        run.truncate(before);
+        run.push_str(&token.text);
+    }
+}
+
+/// Whether the query's tokens contain one of the memory's labels, other than within the
+/// joined names.
+pub(crate) fn mentions(query: &[QuestionToken], joined: &JoinedNames, memory: &Memory) -> bool {
+    labels_of_memory(memory).iter().any(|label| {
+        let mut runs = query.windows(label.len()).zip(0..);
+        runs.any(|(run, start)| {
+            is_mention(run, label) && !joined.contain(&(start..start + label.len()))
+        })
+    })
+}
+
+fn labels_of_memory(memory: &Memory) -> BTreeSet<Vec<String>> {
     let tags = memory.tags.iter().map(String::as_str);
     let values = memory.metadata.values().map(String::as_str);
     let entities = memory.entities.keys().map(memory_core::EntityId::as_str);
     labels_of(tags.chain(values).chain(entities))
-        .iter()
-        .any(|label| query.windows(label.len()).any(|run| is_mention(run, label)))
 }
 
 fn is_mention(run: &[QuestionToken], label: &[String]) -> bool {
@@ -208,13 +298,17 @@ mod tests {
             ("inc", false),
         ] {
             let query = question(query);
-            let mentioned = index.find(&query) == [0];
+            let mentioned = index.find(&query, |_| true) == [0];
             assert_eq!(mentioned, expected, "{query:?}");
-            assert_eq!(mentions(&query, &memory), expected, "{query:?}");
+            assert_eq!(is_mentioned(&query, &memory), expected, "{query:?}");
         }
         index.remove(0, &labels);
         index.settle();
         assert_eq!(index.entries.iter().count(), 0);
+    }
+
+    fn is_mentioned(query: &[QuestionToken], memory: &Memory) -> bool {
+        mentions(query, &JoinedNames::of(query, [memory].into_iter()), memory)
     }
 
     fn digests(memory: &Memory) -> Vec<Digest> {
@@ -284,13 +378,48 @@ mod tests {
         ] {
             let memory = participant(name);
             let index = index_of(&memory);
-            let mentioned = index.find(&question(query)) == [0];
+            let mentioned = index.find(&question(query), |_| true) == [0];
             assert_eq!(mentioned, expected, "{name} {query}");
-            assert_eq!(
-                mentions(&question(query), &memory),
-                expected,
-                "{name} {query}"
-            );
+            let mentioned = is_mentioned(&question(query), &memory);
+            assert_eq!(mentioned, expected, "{name} {query}");
+        }
+    }
+
+    #[test]
+    fn a_name_within_a_hyphenated_one_that_is_known_is_not_mentioned() {
+        let names = [
+            "Jean",
+            "Jean-Luc",
+            "Luc",
+            "Jean-Luc Picard",
+            "Anna",
+            "Anna Smith",
+        ];
+        let memories = names.map(participant);
+        let mut index = MentionIndex::default();
+        for (slot, memory) in (0..).zip(&memories) {
+            index.push(slot, &digests(memory));
+        }
+        index.settle();
+        for (query, is_known, expected) in [
+            ("What did Jean-Luc say?", true, vec![1]),
+            ("where does jean-luc picard live", true, vec![1, 3]),
+            ("Jean-Luc's horse, and Jean's", true, vec![0, 1]),
+            ("What did Jean say?", true, vec![0]),
+            ("What did Jean Luc say?", true, vec![0, 1, 2]),
+            ("What did Anna Smith say?", true, vec![4, 5]),
+            ("Jean-Paul and Luc", true, vec![0, 2]),
+            // Where nobody is called so, a part may be meant.
+            ("What did Jean-Luc say?", false, vec![0, 2]),
+        ] {
+            let is_admitted = |slot: u32| is_known || slot != 1 && slot != 3;
+            let tokens = question(query);
+            assert_eq!(index.find(&tokens, is_admitted), expected, "{query}");
+            let admitted = || (0..).zip(&memories).filter(|(slot, _)| is_admitted(*slot));
+            let joined = JoinedNames::of(&tokens, admitted().map(|(_, memory)| memory));
+            let mentioned = admitted().filter(|(_, memory)| mentions(&tokens, &joined, memory));
+            let mentioned: Vec<u32> = mentioned.map(|(slot, _)| slot).collect();
+            assert_eq!(mentioned, expected, "{query}");
         }
     }
 
@@ -306,7 +435,7 @@ mod tests {
         }
         index.settle();
         assert_eq!(index.entries.iter().count(), 20_000);
-        let mentioned = index.find(&question("what was in msg-000123?"));
+        let mentioned = index.find(&question("what was in msg-000123?"), |_| true);
         assert_eq!(mentioned, [123]);
     }
 }

@@ -60,7 +60,7 @@ use vectors::{EncodedRows, Vectors};
 
 pub(crate) use delta::Delta;
 pub(crate) use load::SnapshotLoader;
-pub(crate) use mentions::mentions;
+pub(crate) use mentions::{JoinedNames, mentions};
 
 /// All memories of one entity at one generation: a materialized view.
 ///

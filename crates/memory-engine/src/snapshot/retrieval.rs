@@ -83,10 +83,8 @@ impl EntitySnapshot {
         let passages = few.as_deref().map(|few| self.passages_of(few));
         let lexical = found(self.inverted_index.score(stems, slots, passages));
         let pairs = found(self.pairs.score(query.terms.pairs(), slots));
-        let mut mentioned = self.mentions.find(&query.tokens);
-        if let Some(admitted) = admitted_slots {
-            mentioned.retain(|slot| admitted[*slot as usize]);
-        }
+        let is_admitted = |slot| admitted_slots.is_none_or(|admitted| admitted[slot as usize]);
+        let mentioned = self.mentions.find(&query.tokens, is_admitted);
         let similarities = match scan {
             Some(scan) => scan.finish(slots),
             None => {
