@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use crate::document::Occurrences;
 use crate::files::ExportFiles;
-use crate::importer::{Importer, Occurrences, Stop};
+use crate::importer::{Importer, Stop};
 use crate::markdown::{Note, for_each_note};
 use crate::mcp_memory::relation_draft;
 use crate::outline::line_start;
@@ -20,6 +21,7 @@ pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Resu
 
 fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     let kind = note.metadata.get("type").map_or("note", String::as_str);
+    let title = importer.fit_subject(&note.subject);
     let subject = (note.subject.clone(), kind.to_owned());
     let mut prose = String::with_capacity(note.body.len());
     let mut kept_to = 0;
@@ -29,7 +31,7 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for range in list_items(&note.body) {
         let text = item_text(&note.body[range.clone()]);
         let draft = if let Some(relation) = Relation::parse(&text) {
-            let mut draft = relation_draft(&note.subject, relation.kind, relation.target);
+            let mut draft = relation_draft(&title, relation.kind, relation.target);
             draft.source_id = format!("{}#{}", note.path, draft.source_id);
             if let Some(context) = relation.context {
                 draft
@@ -40,7 +42,7 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
             draft
         } else if let Some(observation) = Observation::parse(&text) {
             // An observation does not name what it is about: the note's title does.
-            let content = format!("{}: {}", note.subject, observation.content);
+            let content = format!("{title}: {}", observation.content);
             let mut draft = note.draft(format!("{}#observation", note.path), content);
             draft.participants.push(subject.clone());
             draft.tags.extend(observation.tags());
@@ -64,12 +66,7 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
         kept_to = range.end;
     }
     prose.push_str(&note.body[kept_to..]);
-    let mut sections = note.sections(&prose, importer);
-    for (_, draft) in &mut sections {
-        draft.participants.push(subject.clone());
-    }
-    importer.add_document(sections, &mut occurrences)?;
-    Ok(())
+    note.add_sections(&prose, &[subject], &mut occurrences, importer)
 }
 
 /// A list item whose end is not known yet.

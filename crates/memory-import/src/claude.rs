@@ -138,7 +138,7 @@ fn read_message(
     match content(message, importer) {
         Some(content) => {
             let draft = draft(id.to_owned(), MemoryKind::Experience, content);
-            message_id = importer.add(origin, draft)?.first().copied();
+            message_id = importer.add(origin, draft)?;
         }
         None => importer.report().skip("messages without text", 1),
     }

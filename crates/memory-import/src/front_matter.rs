@@ -1,7 +1,7 @@
 //! YAML before a Markdown text, between two lines `---`.
 //!
 //! The YAML is read as events: aliases are not expanded and nesting needs no stack, so
-//! no input can make a small file large.
+//! fields are not larger than their text.
 
 use std::collections::BTreeMap;
 

@@ -1,28 +1,30 @@
-//! Memories from what a format's module found: ids, parts of long texts, links.
+//! Memories from what a format's module found: ids, limits, what is passed on.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use chrono::{DateTime, Utc};
 use memory::limits::{
-    MAX_CONTENT_CHARS, MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS, MAX_ROLE_CHARS,
-    MAX_TAG_CHARS, MAX_TAGS,
+    MAX_CONTEXT_CHARS, MAX_ENTITY_ID_CHARS, MAX_LINKS, MAX_ROLE_CHARS, MAX_TAG_CHARS, MAX_TAGS,
 };
 use memory::{EntityId, MemoryBatchItem, MemoryError, MemoryId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::document::{Document, Occurrences};
 use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::format::Format;
-use crate::metadata_size::fit_metadata;
+use crate::metadata_size::{cut_repeated, fit_metadata};
 use crate::report::ImportReport;
-use crate::split::{link_parts, split_text};
-use crate::{ImportOptions, Record, time};
+use crate::{ImportOptions, Record};
 
 /// The namespace of the ids (UUID version 5). It must never change, because ids made
 /// with another would not be found again.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7db2_92a2_9890_4b4d_9993_5b2e_c406_9727);
+
+/// The longest name that is put before each observation, in characters: were it not cut
+/// off, a small file with a long name would become many memories of the largest size.
+const MAX_SUBJECT_CHARS: usize = 1_024;
 
 /// Why reading ends before the end of the export.
 #[derive(Debug)]
@@ -37,11 +39,6 @@ impl From<ImportError> for Stop {
         Self::Failed(error)
     }
 }
-
-/// How often each memory occurred in a note or message: equal ones are distinguished by
-/// that.
-#[derive(Debug, Default)]
-pub(crate) struct Occurrences(HashMap<Uuid, u64>);
 
 /// Makes memories and passes them on.
 pub(crate) struct Importer<'a> {
@@ -63,6 +60,11 @@ impl<'a> Importer<'a> {
             sink,
             report: ImportReport::default(),
         }
+    }
+
+    /// The entity of every memory, where the import has one.
+    pub(crate) fn entity(&self) -> Option<&EntityId> {
+        self.entity.as_ref()
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -109,12 +111,9 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// Adds one text; see [`add_document`](Self::add_document).
-    pub(crate) fn add(&mut self, origin: &str, draft: Draft) -> Result<Vec<MemoryId>, Stop> {
-        self.add_document(
-            vec![(origin.to_owned(), draft)],
-            &mut Occurrences::default(),
-        )
+    /// Adds one text, and returns the id of its first memory.
+    pub(crate) fn add(&mut self, origin: &str, draft: Draft) -> Result<Option<MemoryId>, Stop> {
+        self.add_part(origin, draft, &mut Occurrences::default())
     }
 
     /// Adds one text of several of a note, which are not linked to each other.
@@ -123,76 +122,14 @@ impl<'a> Importer<'a> {
         origin: &str,
         draft: Draft,
         occurrences: &mut Occurrences,
-    ) -> Result<Vec<MemoryId>, Stop> {
-        self.add_document(vec![(origin.to_owned(), draft)], occurrences)
-    }
-
-    /// Adds texts that follow each other, and returns the ids of their memories: one for a
-    /// text, or one for each part of a long one. Each memory is linked to the one before
-    /// and after it. Their times are a microsecond apart where they would be equal, so
-    /// that a list keeps their order. `occurrences` are those of the note or message.
-    pub(crate) fn add_document(
-        &mut self,
-        drafts: Vec<(String, Draft)>,
-        occurrences: &mut Occurrences,
-    ) -> Result<Vec<MemoryId>, Stop> {
-        let mut pieces = Vec::new();
-        for (origin, draft) in drafts {
-            let entity = match &self.entity {
-                Some(entity) => entity.clone(),
-                None => match draft.named_owner() {
-                    Ok(entity) => entity,
-                    Err(reason) => {
-                        self.refuse(&origin, reason)?;
-                        continue;
-                    }
-                },
-            };
-            let parts: Vec<String> = split_text(&draft.content, MAX_CONTENT_CHARS)
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
-            let count = parts.len();
-            // What all parts have in common.
-            let common = self.item(&entity, &draft);
-            for (index, content) in parts.into_iter().enumerate() {
-                let first = self.derive(&entity, &draft.source_id, &content, 0);
-                let occurrence = occurrences.0.entry(first).or_default();
-                let id = match *occurrence {
-                    0 => first,
-                    n => self.derive(&entity, &draft.source_id, &content, n),
-                };
-                *occurrence += 1;
-                let mut item = common.clone();
-                item.content = content;
-                item.id = Some(id.into());
-                let mut origin = origin.clone();
-                if count > 1 {
-                    let number = index + 1;
-                    item.metadata
-                        .insert("part".to_owned(), format!("{number} of {count}"));
-                    origin = format!("{origin}, part {number}");
-                }
-                pieces.push((origin, item));
-            }
-        }
-        let (origins, mut items): (Vec<_>, Vec<_>) = pieces.into_iter().unzip();
-        separate_times(&mut items);
-        link_parts(&mut items);
-        let ids = items.iter().filter_map(|item| item.id).collect();
-        for (origin, item) in origins.into_iter().zip(items) {
-            let valid = item.validate().map(|()| item);
-            let valid = valid.map_err(|error| match error {
-                MemoryError::InvalidInput { problem, .. } => problem.to_string(),
-                other => other.to_string(),
-            });
-            self.send(origin, valid)?;
-        }
-        Ok(ids)
+    ) -> Result<Option<MemoryId>, Stop> {
+        let mut document = Document::default();
+        document.add(self, origin, draft, occurrences)?;
+        document.finish(self)
     }
 
     /// A memory of this text without its content. What is cut off or left out is counted.
-    fn item(&mut self, entity: &EntityId, draft: &Draft) -> MemoryBatchItem {
+    pub(crate) fn item(&mut self, entity: &EntityId, draft: &Draft) -> MemoryBatchItem {
         let mut item = MemoryBatchItem::new(entity, draft.kind, String::new());
         item.timestamp = draft.timestamp;
         let context = draft.context.as_deref();
@@ -213,6 +150,7 @@ impl<'a> Importer<'a> {
                 item.metadata.entry(renamed).or_insert(own);
             }
         }
+        cut_repeated(&mut item.metadata, &mut self.report);
         fit_metadata(&mut item.metadata, &mut self.report);
         for (name, role) in &draft.participants {
             let what = "ends of names of more than 256 characters of participants";
@@ -257,11 +195,36 @@ impl<'a> Importer<'a> {
         (!clean.is_empty()).then(|| clean.to_owned())
     }
 
+    /// The name of what many memories are about, as their contents begin with it.
+    pub(crate) fn fit_subject(&mut self, name: &str) -> String {
+        let end = name.char_indices().nth(MAX_SUBJECT_CHARS);
+        let end = end.map_or(name.len(), |(end, _)| end);
+        let what = "ends of names of more than 1,024 characters before observations";
+        self.report.skip(what, u64::from(end < name.len()));
+        name[..end].to_owned()
+    }
+
     /// UUID version 5 of what distinguishes a memory of an export from others.
-    fn derive(&self, entity: &EntityId, source_id: &str, content: &str, occurrence: u64) -> Uuid {
+    pub(crate) fn derive(
+        &self,
+        entity: &EntityId,
+        source_id: &str,
+        content: &str,
+        occurrence: u64,
+    ) -> Uuid {
         let format = self.format.as_str();
         let name = json!([entity.as_str(), format, source_id, content, occurrence]);
         Uuid::new_v5(&NAMESPACE, name.to_string().as_bytes())
+    }
+
+    /// Passes on a memory, or what is wrong with it.
+    pub(crate) fn send_valid(&mut self, origin: String, item: MemoryBatchItem) -> Result<(), Stop> {
+        let valid = item.validate().map(|()| item);
+        let valid = valid.map_err(|error| match error {
+            MemoryError::InvalidInput { problem, .. } => problem.to_string(),
+            other => other.to_string(),
+        });
+        self.send(origin, valid)
     }
 
     fn send(&mut self, origin: String, item: Result<MemoryBatchItem, String>) -> Result<(), Stop> {
@@ -269,18 +232,6 @@ impl<'a> Importer<'a> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Stop::Broken),
         }
-    }
-}
-
-/// Moves times that are not after the time before them to a microsecond after it.
-fn separate_times(items: &mut [MemoryBatchItem]) {
-    let mut last: Option<DateTime<Utc>> = None;
-    for item in items {
-        let Some(own) = item.timestamp else { continue };
-        let earliest = last.and_then(time::next);
-        let time = earliest.map_or(own, |earliest| own.max(earliest));
-        item.timestamp = Some(time);
-        last = Some(time);
     }
 }
 
@@ -309,13 +260,14 @@ mod tests {
             ControlFlow::Continue(())
         };
         let mut importer = Importer::new(Format::Markdown, options, &mut sink);
-        let drafts = drafts
-            .iter()
-            .map(|draft| ("a.md".to_owned(), draft.clone()));
-        let drafts = drafts.collect();
-        importer
-            .add_document(drafts, &mut Occurrences::default())
-            .unwrap();
+        let mut document = Document::default();
+        let mut occurrences = Occurrences::default();
+        for draft in drafts {
+            document
+                .add(&mut importer, "a.md", draft.clone(), &mut occurrences)
+                .unwrap();
+        }
+        document.finish(&mut importer).unwrap();
         let report = importer.into_report();
         (records, report)
     }
@@ -429,11 +381,11 @@ mod tests {
             })
             .collect();
         let refused = "refused";
-        // Refusals are passed on at once.
+        // Refusals are passed on at once, a memory when the next one is known.
         assert_eq!(
             found,
             [
-                refused, refused, refused, refused, refused, refused, "ann", &long
+                refused, refused, refused, "ann", refused, refused, refused, &long
             ]
         );
     }
@@ -472,6 +424,26 @@ mod tests {
                 "2026-03-02T00:00:00.000000Z"
             ]
         );
+    }
+
+    #[test]
+    fn a_memory_is_passed_on_when_the_next_one_is_known() {
+        let passed = std::cell::Cell::new(0);
+        let mut sink = |_: Record| {
+            passed.set(passed.get() + 1);
+            ControlFlow::Continue(())
+        };
+        let options = options();
+        let mut importer = Importer::new(Format::Markdown, &options, &mut sink);
+        let (mut document, mut occurrences) = (Document::default(), Occurrences::default());
+        for before in 0..3_usize {
+            document
+                .add(&mut importer, "a.md", draft("Rain."), &mut occurrences)
+                .unwrap();
+            assert_eq!(passed.get(), before);
+        }
+        document.finish(&mut importer).unwrap();
+        assert_eq!(passed.get(), 3);
     }
 
     #[test]

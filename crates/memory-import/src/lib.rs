@@ -10,7 +10,8 @@
 //! | `json` | the elements of an array, one at a time |
 //! | `json_splitter` | where the values of a JSON document end |
 //! | `draft` | a text of an export, before it is a memory |
-//! | `importer` | memories from what a format's module found: ids, parts, links |
+//! | `document` | texts that follow each other: parts of long ones, links, times |
+//! | `importer` | memories from what a format's module found: ids, limits |
 //! | `metadata_size` | metadata that is too large |
 //! | `chatgpt`, `claude`, `mem0`, `mcp_memory`, `markdown`, `basic_memory` | the formats |
 //! | `front_matter` | YAML before a Markdown text |
@@ -26,6 +27,7 @@
 mod basic_memory;
 mod chatgpt;
 mod claude;
+mod document;
 mod draft;
 mod error;
 mod files;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use memory::MemoryKind;
 
+use crate::document::{Document, Occurrences};
 use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles};
 use crate::front_matter::{self, Field, FrontMatter, Reading};
-use crate::importer::{Importer, Occurrences, Stop};
+use crate::importer::{Importer, Stop};
 use crate::outline::Outline;
 use crate::time;
 
@@ -18,9 +19,8 @@ const TIME_FIELDS: [&str; 3] = ["created", "created_at", "date"];
 
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for_each_note(files, importer, |note, importer| {
-        let sections = note.sections(&note.body, importer);
-        importer.add_document(sections, &mut Occurrences::default())?;
-        Ok(())
+        let mut occurrences = Occurrences::default();
+        note.add_sections(&note.body, &[], &mut occurrences, importer)
     })
 }
 
@@ -120,16 +120,27 @@ impl Note {
         }
     }
 
-    /// The sections of a text of this note: what is before the first heading, and what is
-    /// below each heading, the heading included. A heading with nothing between it and
-    /// the next one is no section.
-    pub(crate) fn sections(&self, text: &str, importer: &mut Importer<'_>) -> Vec<(String, Draft)> {
+    /// Adds the sections of a text of this note: what is before the first heading, and what
+    /// is below each heading, the heading included. A heading with nothing between it and
+    /// the next one is no section. `participants` take part in all of them.
+    pub(crate) fn add_sections(
+        &self,
+        text: &str,
+        participants: &[(String, String)],
+        occurrences: &mut Occurrences,
+        importer: &mut Importer<'_>,
+    ) -> Result<(), Stop> {
         let outline = Outline::of(text);
-        let mut sections = Vec::new();
+        let mut document = Document::default();
+        let draft = |source_id: String, content: &str| {
+            let mut draft = self.draft(source_id, content.to_owned());
+            draft.participants.extend_from_slice(participants);
+            draft
+        };
         let first = outline.headings.first().map_or(text.len(), |it| it.start);
         if !text[..first].trim().is_empty() {
-            let draft = self.draft(self.path.clone(), text[..first].to_owned());
-            sections.push((self.label.clone(), draft));
+            let draft = draft(self.path.clone(), &text[..first]);
+            document.add(importer, &self.label, draft, occurrences)?;
         }
         // The heading and those above it, with their levels.
         let mut above: Vec<(usize, &str)> = Vec::new();
@@ -149,13 +160,15 @@ impl Note {
             }
             let titles: Vec<&str> = above.iter().map(|(_, title)| *title).collect();
             let source_id = format!("{}#{}", self.path, titles.join("/"));
-            let mut draft = self.draft(source_id, text[heading.start..end].to_owned());
+            let mut draft = draft(source_id, &text[heading.start..end]);
             draft
                 .metadata
                 .insert("heading".to_owned(), titles.join(" > "));
-            sections.push((format!("{}, heading {}", self.label, index + 1), draft));
+            let origin = format!("{}, heading {}", self.label, index + 1);
+            document.add(importer, &origin, draft, occurrences)?;
         }
-        sections
+        document.finish(importer)?;
+        Ok(())
     }
 }
 

@@ -11,10 +11,11 @@ use memory::MemoryKind;
 use memory_json::Lines;
 use serde_json::{Map, Value};
 
+use crate::document::Occurrences;
 use crate::draft::Draft;
 use crate::error::ImportError;
 use crate::files::{ExportFile, ExportFiles, read_error};
-use crate::importer::{Importer, Occurrences, Stop};
+use crate::importer::{Importer, Stop};
 use crate::json::{self, HALF_CHARACTERS, json_error};
 use crate::surrogates::ReplaceSurrogates;
 
@@ -207,6 +208,7 @@ fn read_entity(origin: &str, entity: &Object, importer: &mut Importer<'_>) -> Re
         let draft = draft(name.to_owned(), format!("{name} ({kind})"));
         importer.add(origin, draft)?;
     }
+    let subject = importer.fit_subject(name);
     // Equal observations of an entity are memories of their own.
     let mut occurrences = Occurrences::default();
     for (index, observation) in observations.iter().enumerate() {
@@ -214,7 +216,7 @@ fn read_entity(origin: &str, entity: &Object, importer: &mut Importer<'_>) -> Re
         match observation.as_str().map(str::trim) {
             None | Some("") => importer.refuse(&origin, "it is blank or not a string")?,
             Some(text) => {
-                let draft = draft(name.to_owned(), format!("{name}: {text}"));
+                let draft = draft(name.to_owned(), format!("{subject}: {text}"));
                 importer.add_part(&origin, draft, &mut occurrences)?;
             }
         }

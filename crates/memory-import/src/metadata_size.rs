@@ -17,8 +17,42 @@ const MAX_METADATA_KEY_BYTES: usize = 1_024;
 /// What every memory has.
 const OWN_METADATA: [&str; 2] = ["source", "source_id"];
 
-/// Makes metadata fit its limit: the longest values are cut off, and counted. The end of
-/// a long `source_id` is replaced by a digest, so that it stays distinct.
+/// What many memories of one text have in common, and whether it is an id, whose end is
+/// replaced by a digest.
+const REPEATED_METADATA: [(&str, bool); 3] = [
+    ("source_id", true),
+    ("conversation_id", true),
+    ("heading", false),
+];
+
+/// The longest value of these, in bytes.
+const MAX_REPEATED_BYTES: usize = 1_024;
+
+/// Cuts off long values that many memories have in common, and counts them: a text with a
+/// long heading above many short ones would become much larger than it is.
+pub(crate) fn cut_repeated(metadata: &mut BTreeMap<String, String>, report: &mut ImportReport) {
+    for (key, is_id) in REPEATED_METADATA {
+        let value = metadata.get_mut(key);
+        if let Some(value) = value.filter(|value| value.len() > MAX_REPEATED_BYTES) {
+            cut(value, MAX_REPEATED_BYTES, is_id);
+            report.skip("ends of headings and ids beyond 1,024 bytes", 1);
+        }
+    }
+}
+
+/// Cuts off a value at `max` bytes. The end of an id is replaced by a digest, so that it stays
+/// distinct.
+fn cut(value: &mut String, max: usize, is_id: bool) {
+    let digest = match is_id {
+        true => format!("…{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, value.as_bytes())),
+        false => String::new(),
+    };
+    let end = value.floor_char_boundary(max.saturating_sub(digest.len()));
+    value.truncate(end);
+    value.push_str(&digest);
+}
+
+/// Makes metadata fit its limit: the longest values are cut off, and counted.
 pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut ImportReport) {
     let size = |metadata: &BTreeMap<String, String>, max: usize| -> usize {
         let pairs = metadata.iter();
@@ -46,13 +80,7 @@ pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut
         .iter_mut()
         .filter(|(key, it)| *key != "source" && it.len() > max)
     {
-        let digest = match key == "source_id" {
-            true => format!("…{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, value.as_bytes())),
-            false => String::new(),
-        };
-        let end = value.floor_char_boundary(max.saturating_sub(digest.len()));
-        value.truncate(end);
-        value.push_str(&digest);
+        cut(value, max, key == "source_id");
         let what = "ends of metadata beyond 65,536 bytes of a memory";
         report.skip(what, 1);
     }
@@ -71,6 +99,7 @@ mod tests {
             fitted.insert("source".to_owned(), "markdown".to_owned());
             fitted.insert("source_id".to_owned(), source_id.to_owned());
             let mut report = ImportReport::default();
+            cut_repeated(&mut fitted, &mut report);
             fit_metadata(&mut fitted, &mut report);
             // With what is added for a part.
             let mut with_part = fitted.clone();
@@ -85,7 +114,9 @@ mod tests {
             let source_id = format!("a.md#{heading}{end}");
             let (fitted, cut) = fit(&source_id, std::slice::from_ref(&field));
             assert_eq!(cut, 2);
-            assert!(fitted["heading"].len() > 10_000);
+            for key in ["heading", "source_id"] {
+                assert!((1_020..=1_024).contains(&fitted[key].len()), "{key}");
+            }
             assert!(fitted["source_id"].starts_with("a.md#é"));
             fitted["source_id"].clone()
         });

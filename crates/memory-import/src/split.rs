@@ -72,17 +72,22 @@ fn trimmed(part: &str) -> Option<&str> {
 /// Links memories that are parts of one text, and have ids, to the part after and before
 /// them.
 pub fn link_parts(parts: &mut [MemoryBatchItem]) {
-    let ids: Vec<_> = parts.iter().map(|part| part.id).collect();
-    for (index, part) in parts.iter_mut().enumerate() {
-        let neighbors = [
-            (index.checked_sub(1).and_then(|at| ids.get(at)), PREVIOUS),
-            (ids.get(index + 1), NEXT),
-        ];
-        for (neighbor, relation) in neighbors {
-            if let Some(id) = neighbor.copied().flatten() {
-                part.related.insert(id, relation.to_owned());
-            }
+    let mut rest = parts;
+    while let [before, after @ ..] = rest {
+        if let Some(next) = after.first_mut() {
+            link_neighbors(before, next);
         }
+        rest = after;
+    }
+}
+
+/// Links a part to the one after it, in both directions.
+pub(crate) fn link_neighbors(before: &mut MemoryBatchItem, after: &mut MemoryBatchItem) {
+    if let Some(id) = before.id {
+        after.related.insert(id, PREVIOUS.to_owned());
+    }
+    if let Some(id) = after.id {
+        before.related.insert(id, NEXT.to_owned());
     }
 }
 

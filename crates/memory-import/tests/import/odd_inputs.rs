@@ -1,11 +1,14 @@
 //! What real exports contain now and then, and hand-made fixtures rarely do.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use memory_import::Format;
 use serde_json::json;
 
-use crate::support::{archive, read, write};
+use crate::support::{archive, options, read, write};
 
 #[test]
 fn chatgpt_messages_without_content_are_counted_and_the_branch_goes_on() {
@@ -285,6 +288,76 @@ fn a_heading_that_is_too_long_does_not_lose_its_section() {
     let export = read(Format::Markdown, &path);
     assert!(export.refused.is_empty(), "{:?}", export.refused);
     assert!(export.contents().iter().any(|it| it.contains("The body.")));
-    let cut = export.skipped("ends of metadata beyond 65,536 bytes of a memory");
+    let cut = export.skipped("ends of headings and ids beyond 1,024 bytes");
     assert_eq!(cut, 2, "once for the text, not for each of its parts");
+}
+
+/// What is held of a note must not be a multiple of what its sections have in common.
+#[test]
+fn a_note_with_many_sections_is_not_held_as_memories() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "x".repeat(60_000);
+    let front_matter = format!("---\nk: {long}\n---\n{}", "# a\nb\n".repeat(100_000));
+    let title = format!("# {long}\n{}", "## b\nc\n".repeat(100_000));
+    for text in [front_matter, title] {
+        for format in [Format::Markdown, Format::BasicMemory] {
+            let path = write(folder.path(), "a.md", text.as_str());
+            let start = Instant::now();
+            let report = memory_import::read(format, &path, &options(), &mut |record| {
+                assert!(record.item.is_ok(), "{:?}", record.item);
+                ControlFlow::Break(())
+            });
+            report.unwrap();
+            assert!(start.elapsed() < Duration::from_secs(10));
+        }
+    }
+    // Each test is a process of its own with nextest; with others in it, it is not more
+    // than this either.
+    if let Some(peak) = peak_kib() {
+        assert!(peak < 1024 * 1024, "{peak} KiB");
+    }
+}
+
+/// The largest size of this process so far.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn long_names_before_many_observations_do_not_make_a_small_file_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "n".repeat(100_000);
+    let line = json!({"type": "entity", "name": name, "entityType": "t",
+        "observations": vec!["a"; 100]});
+    let lines = write(folder.path(), "memory.jsonl", line.to_string());
+    let note = format!("# {name}\n\n{}", "- [c] a\n".repeat(100));
+    let note = write(folder.path(), "a.md", note);
+    let id = "i".repeat(50_000);
+    let message = |n: usize| json!({"uuid": n.to_string(), "sender": "human", "text": "Rain."});
+    let messages: Vec<_> = (0..100).map(message).collect();
+    let conversation = json!([{"uuid": id, "name": "n", "chat_messages": messages}]);
+    let conversation = write(
+        folder.path(),
+        "conversations.json",
+        conversation.to_string(),
+    );
+    for (format, path) in [
+        (Format::McpMemory, lines),
+        (Format::BasicMemory, note),
+        (Format::Claude, conversation),
+    ] {
+        let export = read(format, &path);
+        assert!(export.refused.is_empty(), "{:?}", export.refused);
+        let size = export.items.iter().map(|(_, item)| {
+            let metadata = item.metadata.iter();
+            let metadata = metadata.map(|(key, value)| key.len() + value.len());
+            item.content.len() + metadata.sum::<usize>()
+        });
+        let size: usize = size.sum();
+        let ids: BTreeSet<_> = export.items.iter().map(|(_, item)| item.id).collect();
+        assert_eq!(ids.len(), export.items.len());
+        assert!(ids.len() >= 100 && size < 700_000, "{format:?}: {size}");
+    }
 }
