@@ -71,7 +71,8 @@ pub(crate) struct ImportAnswer {
     /// The first 1,000 refused lines, with their numbers and reasons.
     #[schema(value_type = Vec<RefusedLine>)]
     refusals: Vec<Refusal>,
-    /// Archived memories that are live, because their summary did not come after them.
+    /// Archived memories that are live, because their summary did not come after them or was
+    /// refused.
     without_summary: usize,
     /// Links of memories to themselves, which were left out: exports of earlier versions can
     /// have them.

@@ -404,7 +404,8 @@ impl MemorySystem {
     /// # Errors
     /// [`MemoryError::Changed`] for a source that does not exist or is archived
     /// elsewhere; [`MemoryError::Conflict`] for an id that is taken;
-    /// [`MemoryError::InvalidInput`] for a memory beyond a limit, or no source;
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where the summary exists, but not
+    /// above all of the sources; [`MemoryError::InvalidInput`] for a memory beyond a limit, or no source;
     /// errors of the embedder and the store.
     pub async fn restore_summary(
         &self,

@@ -233,7 +233,7 @@ impl Import<'_> {
     }
 
     /// Says how many archived memories stay live because their summary was not in the
-    /// input or came before them.
+    /// input, came before them or was refused.
     fn note_orphans(&self) {
         let orphans = self.importer.orphans();
         if orphans > 0 {
@@ -243,7 +243,8 @@ impl Import<'_> {
                 _ => ("them", "remain"),
             };
             note(format_args!(
-                "{memories} had no summary after {them} in the file and {remain} live"
+                "{memories} had no summary after {them} in the file, or one that was refused, and \
+                 {remain} live"
             ));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::{Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits};
+use memory_core::{ErrorKind, Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits};
 
 use super::retain::{NewMemory, validated};
 use crate::backoff::jittered_backoff;
@@ -91,7 +91,8 @@ impl EngineInner {
         })
     }
 
-    /// Whether the same sources are archived under the same summary already.
+    /// Whether the same sources are archived under the same summary already. Where it is there
+    /// with this content and not above all of them, that is an error.
     async fn is_restored(&self, summary: &Memory, sources: &[MemoryId]) -> MemoryResult<bool> {
         let mut ids = vec![summary.id];
         ids.extend(sources);
@@ -104,7 +105,23 @@ impl EngineInner {
             let by = source.as_ref().and_then(|source| source.archived_by);
             by == Some(summary.id)
         };
-        Ok(first.content == summary.content && rest.iter().all(archived))
+        if first.content != summary.content {
+            return Ok(false);
+        }
+        let Some(at) = rest.iter().position(|source| !archived(source)) else {
+            return Ok(true);
+        };
+        let source = sources.get(at).map(ToString::to_string);
+        let message = format!(
+            "entity {} already has the summary {}, with this content, and its source {} is not \
+             archived under it; undo that consolidation, or forget the summary, and restore it \
+             again",
+            summary.entity_id,
+            summary.id,
+            source.unwrap_or_default(),
+        );
+        let kind = ErrorKind::Conflict;
+        Err(MemoryError::store(kind, "restore_summary", message))
     }
 }
 

@@ -18,7 +18,7 @@ use chrono::Utc;
 use memory::{EntityId, MemoryBatchItem, MemoryId, MemoryResult, MemorySystem, RestoreItem};
 
 use archive::Archive;
-use batch::{Batch, BatchResult, InFlight, PendingItem};
+use batch::{Batch, BatchResult, InFlight, Key, PendingItem};
 pub use location::Location;
 pub use refusal::{Refusal, RefusalKind};
 
@@ -131,13 +131,11 @@ impl Importer {
         self.own_links += usize::from(is_without_own_link);
         let pending = PendingItem::new(location.clone(), item.clone());
         let key = pending.key();
-        if let Some(summary) = archived_by {
-            self.archive.add_source((key.0.clone(), summary), key.1);
-        }
         if self.archive.is_summary(&key) {
             // Its sources must be stored first.
             self.finish(system).await?;
             let sources = self.archive.take_sources(&key);
+            self.add_source(&key, archived_by);
             // Without any, as all were refused, it is a memory like any other.
             if !sources.is_empty() {
                 let restoring = self
@@ -152,11 +150,18 @@ impl Importer {
             // The outcome of this memory depends on that of the earlier one.
             self.finish(system).await?;
         }
+        self.add_source(&key, archived_by);
         self.batch.add(pending, bytes);
         if self.batch.is_full() {
             self.start_batch(system).await?;
         }
         Ok(())
+    }
+
+    fn add_source(&mut self, source: &Key, summary: Option<MemoryId>) {
+        if let Some(summary) = summary {
+            self.archive.add_source(source.clone(), summary);
+        }
     }
 
     /// Records that a line or item is no memory.
@@ -198,8 +203,8 @@ impl Importer {
         self.in_flight.len()
     }
 
-    /// The number of archived memories whose summary did not come after them; they are
-    /// live.
+    /// The number of archived memories that are live, as their summary did not come after
+    /// them or was refused.
     #[must_use]
     pub fn orphans(&self) -> usize {
         self.archive.orphans()
@@ -228,7 +233,7 @@ impl Importer {
         else {
             return Ok(());
         };
-        self.archive.exclude(refused);
+        self.archive.exclude(&refused);
         self.outcomes.extend(outcomes);
         result
     }

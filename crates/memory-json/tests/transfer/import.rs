@@ -94,6 +94,75 @@ async fn a_summary_whose_sources_were_refused_is_a_memory_like_any_other() {
     );
 }
 
+/// A line of an archived memory.
+fn archived(id: MemoryId, content: &str, summary: MemoryId) -> String {
+    line(id, content, &format!(r#","archived_by":"{summary}""#))
+}
+
+async fn summary_of(system: &MemorySystem, id: MemoryId) -> Option<MemoryId> {
+    let memory = system.get_memory("mira", id).await.unwrap();
+    memory.archived_by
+}
+
+#[tokio::test]
+async fn a_summary_that_is_there_without_a_source_is_refused_for_that_reason() {
+    let system = system(Arc::new(())).await;
+    let [first, second, summary] = std::array::from_fn(|_| MemoryId::new());
+    let other = MemoryBatchItem::new("mira", MemoryKind::World, "Other.").with_id(second);
+    system.retain_batch([other]).await.unwrap();
+    let lines = [
+        archived(first, "Rain.", summary),
+        archived(second, "Snow.", summary),
+        line(summary, "Wet.", ""),
+    ];
+    let result = import(&system, &lines).await;
+    assert_eq!((result.imported, result.refused.len()), (2, 1));
+    assert_eq!(result.orphans, 0);
+    system.delete_memory("mira", second).await.unwrap();
+    for imported in [1, 0] {
+        let result = import(&system, &lines).await;
+        assert_eq!((result.imported, result.refused.len()), (imported, 1));
+        assert_eq!(result.refused[0].location, Location::Line(3));
+        assert_eq!(result.refused[0].kind, RefusalKind::Conflict);
+        let message = &result.refused[0].message;
+        let reason = format!("its source {second} is not archived under it");
+        assert!(message.contains(&reason), "{message}");
+        assert!(!message.contains("other content"), "{message}");
+        assert_eq!(result.orphans, 1, "the second is live");
+    }
+    // As the message advises.
+    system.undo_consolidation("mira", summary).await.unwrap();
+    let result = import(&system, &lines).await;
+    assert_eq!((result.imported, result.already_there), (1, 2));
+    assert_eq!(result.orphans, 0);
+    for id in [first, second] {
+        assert_eq!(summary_of(&system, id).await, Some(summary));
+    }
+}
+
+#[tokio::test]
+async fn sources_of_a_summary_that_is_refused_are_counted_as_live() {
+    let system = system(Arc::new(())).await;
+    let [elsewhere, above, summary] = std::array::from_fn(|_| MemoryId::new());
+    let before = [
+        archived(elsewhere, "Fog.", above),
+        line(above, "It was foggy.", ""),
+    ];
+    assert_eq!(import(&system, &before).await.imported, 2);
+    let lines = [
+        archived(MemoryId::new(), "Rain.", summary),
+        archived(MemoryId::new(), "Snow.", summary),
+        archived(elsewhere, "Fog.", summary),
+        line(summary, "Wet.", ""),
+    ];
+    let result = import(&system, &lines).await;
+    assert_eq!((result.imported, result.already_there), (2, 1));
+    assert_eq!(result.refused.len(), 1, "a source is archived elsewhere");
+    assert_eq!(result.refused[0].location, Location::Line(4));
+    assert_eq!(result.orphans, 2);
+    assert_eq!(summary_of(&system, elsewhere).await, Some(above));
+}
+
 #[tokio::test]
 async fn an_entity_that_is_full_does_not_end_the_import_of_others() {
     let mut lines = Vec::new();
