@@ -166,13 +166,13 @@ async fn receive(
             let seconds = limits.idle_timeout.as_secs_f32();
             let detail = match left < limits.idle_timeout {
                 true => format!(
-                    "the body arrives at less than {} bytes per second; send the rest again, \
-                     faster or in parts",
+                    "the body arrives at less than {} bytes per second; send the same lines again, \
+                     faster",
                     limits.min_rate
                 ),
-                false => {
-                    format!("nothing of the body arrived for {seconds} s; send the rest again")
-                }
+                false => format!(
+                    "nothing of the body arrived for {seconds} s; send the same lines again"
+                ),
             };
             break Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -192,7 +192,13 @@ async fn receive(
         };
         received += chunk.len() as u64;
         if received > limits.max_bytes {
-            break Problem::body_too_large(limits.max_bytes);
+            // Ids of lines are derived from what comes before them in a body.
+            break Problem::body_too_large(
+                limits.max_bytes,
+                "send the same lines in parts: without Idempotency-Key, equal lines that have no \
+                 `id` belong in the same part; with one, the first part has the same key and at \
+                 least the lines that were stored, and each other part has a key of its own",
+            );
         }
         if chunks.send(Ok(chunk)).await.is_err() {
             // The reader ended first, and says why.

@@ -112,11 +112,11 @@ impl Problem {
         Self::new(status, "invalid_input", "Invalid body", detail)
     }
 
-    /// A body of more than `max` bytes.
-    pub(crate) fn body_too_large(max: impl Display) -> Self {
+    /// A body of more than `max` bytes, and what to do.
+    pub(crate) fn body_too_large(max: impl Display, advice: &str) -> Self {
         Self::invalid_body(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body has more than {max} bytes; send it in parts"),
+            format!("the body has more than {max} bytes; {advice}"),
         )
     }
 

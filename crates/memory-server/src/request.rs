@@ -110,7 +110,10 @@ impl FromRequest<ServerState> for Text {
         let bytes = Bytes::from_request(request, server)
             .await
             .map_err(|error| match error.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(server.max_body_bytes),
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(
+                    server.max_body_bytes,
+                    "send it in parts, each with an Idempotency-Key of its own, if any",
+                ),
                 status => {
                     Problem::invalid_body(status, "the body broke off; send the request again")
                 }

@@ -205,6 +205,7 @@ async fn bodies_beyond_their_limit_or_of_another_format_are_problems() {
     let long = import(&server, days(1_000)).await;
     let detail = long.problem(413, "invalid_input");
     assert!(detail.contains("20000 bytes"), "{detail}");
+    assert!(detail.contains("equal lines that have no `id`"), "{detail}");
     let imported = long.body["import"]["imported"].as_u64().expect("a count");
     assert_eq!(count(&server).await, imported, "what came before is stored");
     for (body, says) in [
@@ -273,6 +274,25 @@ async fn a_client_that_stops_sending_is_told_what_was_stored() {
     assert_eq!(count(&server).await, 2);
 }
 
+/// The rest alone would take its second "Rain." for the one that is stored.
+#[tokio::test]
+async fn lines_that_are_sent_again_as_a_problem_advises_are_all_stored() {
+    let idle = Duration::from_millis(300);
+    let server = TestServer::start(|_| ServerOptions::new().request_timeout(idle)).await;
+    let line = "{\"content\":\"Rain.\"}\n";
+    let mut stream = begin(&server, 10_000, line).await;
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer).await;
+    read.expect("an answer, then the end");
+    assert!(answer.contains("send the same lines again"), "{answer}");
+    assert!(!answer.contains("the rest"), "{answer}");
+    assert_eq!(count(&server).await, 1);
+    let answer = import(&server, line.repeat(2)).await;
+    assert_eq!(answer.ok(200)["imported"], 1);
+    assert_eq!(answer.body["already_there"], 1);
+    assert_eq!(count(&server).await, 2);
+}
+
 #[tokio::test]
 async fn a_fifth_import_at_once_is_refused_until_one_ends() {
     let server = server().await;
@@ -313,7 +333,7 @@ async fn a_client_that_sends_too_slowly_makes_room_for_others() {
     let _ = read;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(
-        answer.contains("less than 1000 bytes per second"),
+        answer.contains("less than 1000 bytes per second; send the same lines again"),
         "{answer}"
     );
     assert_eq!(count(&server).await, 1, "what came before is stored");
