@@ -18,7 +18,7 @@ const MAX_KEY_BYTES: usize = 256;
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6d6f_7279_5f73_6572_7665_725f_6b65);
 
 /// The ids that a request's idempotency key gives to memories without an id: the same
-/// request again writes nothing again.
+/// request again writes nothing again, as long as the memories are there with their contents.
 pub(crate) struct KeyedIds {
     entity: EntityId,
     key: Option<String>,
@@ -27,7 +27,14 @@ pub(crate) struct KeyedIds {
 impl KeyedIds {
     /// Reads the key of a request for `entity`.
     pub(crate) fn new(headers: &HeaderMap, entity: &EntityId) -> Result<Self, Problem> {
-        let key = match headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str()) {
+        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(Problem::invalid_input(
+                "a request has one Idempotency-Key; leave the others out",
+            ));
+        }
+        let key = match first.map(|value| value.to_str()) {
             None => None,
             Some(Ok(key)) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Some(key.to_owned()),
             Some(_) => {
@@ -58,8 +65,9 @@ impl KeyedIds {
         }
         match is_of_key && self.key.is_some() {
             true => problem.with_advice(
-                "where the id is that of an Idempotency-Key, the key was used for another memory: \
-                 send another one",
+                "where the id is that of the Idempotency-Key, the key was used before, for another \
+                 memory, or for this one and its content was changed since: read that memory \
+                 before you send another key, with which this content is stored as a new memory",
             ),
             false => problem,
         }

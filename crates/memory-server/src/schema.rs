@@ -18,7 +18,8 @@ pub struct MemoryInput {
     /// `world`, `experience`, `opinion` or `observation`.
     #[schema(default = "experience")]
     pub kind: Option<String>,
-    /// A UUID; a new one if missing. The same id with the same content changes nothing.
+    /// A UUID; a new one if missing. The same id with the same content changes nothing, with
+    /// other content it is a conflict.
     #[schema(format = Uuid)]
     pub id: Option<String>,
     /// When it happened, RFC 3339; now if missing.
@@ -49,7 +50,8 @@ pub struct MemoryInput {
 #[expect(dead_code, reason = "it describes what `KeyedIds` reads")]
 pub(crate) struct IdempotencyKey {
     /// A name for this request, 1 to 256 visible ASCII characters: the same request again,
-    /// with the same key, stores nothing again.
+    /// with the same key, stores nothing again, unless a memory of it was changed (409) or
+    /// forgotten (it is stored again) since. At most once in a request.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 256)]
     key: Option<String>,
 }

@@ -38,7 +38,10 @@ fn advice(kind: ErrorKind) -> &'static str {
         ErrorKind::NotFound => {
             "Ids come from recall and list; do not guess them. It may have been forgotten."
         }
-        ErrorKind::Conflict => "Leave `id` out to store it under a new one.",
+        ErrorKind::Conflict => {
+            "Read that memory with get: it is another one, or its content was changed since. Only \
+             to store another memory, leave `id` out."
+        }
         ErrorKind::Archived => "Change the summary instead; recall returns it.",
         ErrorKind::Changed => "Read it again with get, then decide whether to repeat the call.",
         ErrorKind::LimitReached => {
