@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Batch(Repeat),
     /// Maintenance of an entity, in steps.
     Maintenance,
+    /// Computing all vectors of an entity, which begins from the start each time.
+    AllVectors,
     /// A call of a tool, which may read or write.
     Call,
 }
@@ -52,6 +54,8 @@ impl Effect {
         match self {
             Self::Write | Self::Maintenance => true,
             Self::NewMemory(repeat) | Self::Batch(repeat) => repeat == Repeat::StoresNothing,
+            // It would come as far as before.
+            Self::AllVectors => false,
             // Of a tool that stores, among others.
             Self::Call => false,
         }
@@ -123,7 +127,12 @@ fn too_long(limit: Duration, begun: Option<Effect>) -> Problem {
         }
         Some(Effect::Maintenance) => {
             "what was done stays, and a step that has begun may go on: send the request again, \
-             which does the rest; /reembed without `force`, which would begin from the start"
+             which does the rest"
+        }
+        Some(Effect::AllVectors) => {
+            "the vectors until then stay; with `force`, the same request begins from the start, and \
+             without, it computes only those of memories that have none of the current model: \
+             use `memory reembed --force`, which has no such limit"
         }
         Some(Effect::Call) => {
             "a tool that reads can be called again, or asked for less; what a tool writes may have \
@@ -137,4 +146,16 @@ fn too_long(limit: Duration, begun: Option<Effect>) -> Problem {
         format!("the request took longer than {seconds} s; {what_to_do}"),
     )
     .retryable(begun.is_none_or(Effect::is_repeatable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maintenance_that_goes_on_where_it_ended_may_be_sent_again() {
+        for (effect, retryable) in [(Effect::Maintenance, true), (Effect::AllVectors, false)] {
+            assert_eq!(effect.is_repeatable(), retryable, "{effect:?}");
+        }
+    }
 }

@@ -167,7 +167,8 @@ pub(crate) struct Reembedded {
 /// Compute the vectors that memories lack
 ///
 /// Where that takes longer than a request may, the vectors until then stay, and the same
-/// request without `force` computes the rest.
+/// request computes the rest. With `force` it begins from the start: the command
+/// `memory reembed --force` has no such limit.
 #[utoipa::path(
     post,
     path = "/v1/entities/{entity}/reembed",
@@ -184,7 +185,10 @@ pub(super) async fn reembed(
         .all(body.force)
         .keep_others(body.keep_others);
     request.max_per_second = body.max_per_second;
-    let memory = entity.begin(Effect::Maintenance);
+    let memory = entity.begin(match body.force {
+        true => Effect::AllVectors,
+        false => Effect::Maintenance,
+    });
     let report = memory.reembed(&entity.id, request).await?;
     Ok(Json(Reembedded {
         checked: report.checked,

@@ -224,8 +224,8 @@ async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
         .await;
     let batch = r#"{"memories":[{"content":"Rain."}]}"#;
     let batch = server.post(&format!("{MEMORIES}/batch"), batch).await;
-    let maintenance = "/v1/entities/mira/reembed";
-    let maintenance = server.post(maintenance, r#"{"force":true}"#).await;
+    let reembed = "/v1/entities/mira/reembed";
+    let all_vectors = server.post(reembed, r#"{"force":true}"#).await;
     let keyed = server.request("POST", MEMORIES);
     let keyed = keyed.header("Idempotency-Key", "a");
     let keyed = keyed.body(r#"{"content":"Rain."}"#).send().await;
@@ -239,7 +239,10 @@ async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
         (&read, ["nothing was written", "ask for less"]),
         (&batch, ["fewer items", "/import"]),
         (&named, ["the same ids", "/import"]),
-        (&maintenance, ["what was done stays", "`force`"]),
+        (
+            &all_vectors,
+            ["begins from the start", "memory reembed --force"],
+        ),
     ] {
         let detail = late.problem(503, "timeout");
         for says in says {
@@ -263,7 +266,7 @@ async fn a_request_beyond_its_time_says_whether_it_may_have_written() {
         (&read, true),
         (&batch, false),
         (&named, true),
-        (&maintenance, true),
+        (&all_vectors, false),
     ] {
         assert_eq!(late.body["retryable"], is_repeatable, "{late:?}");
         let retry_after = is_repeatable.then_some("1");
