@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use memory::{Excerpt, MemoryFilter, MemoryKind, MemoryTagMode};
+use memory::{Excerpt, MemoryFilter, MemoryId, MemoryKind, MemoryTagMode};
 
 use crate::exit::Failure;
 use memory_json::time;
@@ -42,6 +42,10 @@ pub(crate) struct Filters {
     /// Only memories in which this entity participates
     #[arg(long, value_name = "NAME")]
     involves: Option<String>,
+
+    /// Only memories that link to the memory with this id
+    #[arg(long, value_name = "UUID")]
+    relates_to: Option<MemoryId>,
 }
 
 impl Filters {
@@ -54,7 +58,7 @@ impl Filters {
             until: self.until,
             metadata: into_unique_map("--meta", self.metadata)?,
             involves: self.involves.map(Into::into),
-            relates_to: None,
+            relates_to: self.relates_to,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! What operations answer.
 
 use memory::{
-    ExcludedHits, Explanation, LinkDirection, ListPage, Memory, MemoryId, Ranking, RecallHit,
-    RecallReport, Reflection, RelatedMemory,
+    EntityId, ExcludedHits, Explanation, LinkDirection, ListPage, Memory, MemoryFilter, MemoryId,
+    MemoryResult, MemorySystem, Ranking, RecallHit, RecallReport, Reflection, RelatedMemory,
+    limits,
 };
 use serde::Serialize;
 
@@ -182,8 +183,33 @@ impl<'a> From<&'a Memory> for ListEntry<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RelatedAnswer<'a> {
-    /// One entry a link.
+    /// One entry a link: those of the memory, then the newest 1,000 of live memories to it.
     pub related: Vec<RelatedEntry<'a>>,
+    /// How many more live memories link to it: a list with `relates_to` has all of them.
+    pub omitted: u64,
+}
+
+/// The number of live memories that link to a memory and are not in `related`, which are what
+/// [`MemorySystem::related`] returned.
+///
+/// # Errors
+/// Errors of the store.
+pub async fn count_omitted_links(
+    system: &MemorySystem,
+    entity: &EntityId,
+    id: MemoryId,
+    related: &[RelatedMemory],
+) -> MemoryResult<u64> {
+    let incoming = related
+        .iter()
+        .filter(|link| link.direction == LinkDirection::Incoming)
+        .count();
+    if incoming < limits::MAX_LIMIT {
+        return Ok(0);
+    }
+    let filter = MemoryFilter::new().relates_to(id);
+    let count = system.count_memories(entity, filter).await?;
+    Ok(count.saturating_sub(incoming as u64))
 }
 
 /// A link and the memory at its other end.
@@ -199,8 +225,11 @@ pub struct RelatedEntry<'a> {
     pub memory: Line<'a>,
 }
 
-impl<'a> From<&'a [RelatedMemory]> for RelatedAnswer<'a> {
-    fn from(related: &'a [RelatedMemory]) -> Self {
+impl<'a> RelatedAnswer<'a> {
+    /// The answer with these links, and the number of those that are
+    /// [not among them](count_omitted_links).
+    #[must_use]
+    pub fn new(related: &'a [RelatedMemory], omitted: u64) -> Self {
         let entries = related.iter().map(|link| RelatedEntry {
             direction: link.direction,
             relation: &link.relation,
@@ -208,6 +237,7 @@ impl<'a> From<&'a [RelatedMemory]> for RelatedAnswer<'a> {
         });
         Self {
             related: entries.collect(),
+            omitted,
         }
     }
 }

@@ -34,7 +34,7 @@ pub mod time;
 
 pub use answers::{
     ExcludedAnswer, ForgetAnswer, ListAnswer, ListEntry, PruneAnswer, RecallAnswer, RecallEntry,
-    ReflectAnswer, RelatedAnswer, RelatedEntry, UndoAnswer,
+    ReflectAnswer, RelatedAnswer, RelatedEntry, UndoAnswer, count_omitted_links,
 };
 pub use cursor::{format_cursor, parse_cursor};
 pub use export::ExportReader;

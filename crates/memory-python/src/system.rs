@@ -342,7 +342,8 @@ systems! {
         #[pyo3(signature = (entity, from_id, to_id))]
         fn unrelate(entity: String, from_id: Id, to_id: Id) => unrelate(entity, from_id, to_id);
 
-        /// The memories that a memory links to, then those that link to it.
+        /// The memories that a memory links to, then the live ones that link to it,
+        /// newest first, at most 1,000 of these.
         fn related(entity: String, id: Id) => related(entity, id);
 
         /// Replaces each group of memories that say the same thing by one summary.

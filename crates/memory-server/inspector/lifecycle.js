@@ -42,7 +42,7 @@ export async function memory(main, state) {
   const { entity, id, signal } = state;
   const shown = await api.get(entity, id, signal);
   const summary = isSummary(shown);
-  const [{ related }, sources, above] = await Promise.all([
+  const [{ related, omitted }, sources, above] = await Promise.all([
     api.related(entity, id, signal),
     summary ? api.list(entity, { sources_of: id, limit: PAGE }, signal) : null,
     shown.archived_by ? api.get(entity, shown.archived_by, signal) : null,
@@ -52,7 +52,7 @@ export async function memory(main, state) {
     heading(summary ? "Summary" : "Memory", " of ", el("bdi", {}, entity)),
     el("article", { class: "memory whole", "data-id": id }, content(shown), attributes(shown)),
     section("Details", details(shown)),
-    section("Relations", relations(entity, related)),
+    section("Relations", relations(entity, related, omitted)),
     section("History", history(entity, shown, replaced, above)),
   );
   if (replaced.length > 0) {
@@ -91,7 +91,7 @@ function details(shown) {
   );
 }
 
-function relations(entity, related) {
+function relations(entity, related, omitted) {
   if (related.length === 0) {
     return el("p", { class: "note" }, "No links to or from other memories.");
   }
@@ -105,7 +105,11 @@ function relations(entity, related) {
       entry({ ...other, entity }),
     );
   };
-  return el("ul", { class: "relations" }, related.map(one));
+  const links = related.map(one);
+  if (omitted > 0) {
+    links.push(el("li", {}, `${omitted} older memories link to it as well.`));
+  }
+  return el("ul", { class: "relations" }, links);
 }
 
 /** What happened to a memory, oldest first. */

@@ -307,7 +307,8 @@ impl MemorySystem {
 
     /// The memories that a memory links to, archived ones included, then the live
     /// memories that link to it, newest first, at most [`limits::MAX_LIMIT`] of
-    /// these.
+    /// these: a list that
+    /// [`relates_to`](crate::MemoryFilter::relates_to) it has all of them, page by page.
     ///
     #[doc = example!()]
     /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;

@@ -1,14 +1,14 @@
 //! `memory relate`, `memory unrelate` and `memory related`: links between an
 //! entity's memories.
 
-use memory::{LinkDirection, MemoryId};
+use memory::{EntityId, LinkDirection, MemoryId};
 use serde::Serialize;
 
 use crate::database::Database;
 use crate::exit::Failure;
-use crate::output::{Output, note, single_line};
+use crate::output::{Output, count_noun, note, single_line};
 use crate::rows::Row;
-use memory_json::RelatedAnswer;
+use memory_json::{RelatedAnswer, count_omitted_links};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelateArgs {
@@ -102,9 +102,11 @@ pub(crate) async fn related(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let system = database.open_for_read().await?;
-    let related = system.related(args.entity, args.id).await?;
+    let entity = EntityId::from(args.entity);
+    let related = system.related(&entity, args.id).await?;
+    let omitted = count_omitted_links(&system, &entity, args.id, &related).await?;
     if output.is_json() {
-        return output.write_json(&RelatedAnswer::from(&*related));
+        return output.write_json(&RelatedAnswer::new(&related, omitted));
     }
     if related.is_empty() {
         note(format_args!("no links"));
@@ -117,6 +119,13 @@ pub(crate) async fn related(
         let relation = single_line(&link.relation);
         let row = Row::new().cell(format!("{arrow} {relation}"));
         output.write_row(&row.id(link.memory.id).memory(&link.memory))?;
+    }
+    if omitted > 0 {
+        let more = count_noun(omitted, "more memory links", "more memories link");
+        note(format_args!(
+            "{more} to it; memory list with --relates-to {} prints all",
+            args.id
+        ));
     }
     Ok(())
 }

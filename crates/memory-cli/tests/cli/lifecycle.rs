@@ -269,6 +269,9 @@ fn memories_are_linked_summarized_reflected_and_pruned() {
         (&"incoming".into(), &"after".into())
     );
     assert_eq!(link["memory"]["id"], horse);
+    assert_eq!(related["omitted"], 0);
+    let linking = dir.run(&["list", "mira", "--relates-to", fly]).code(0);
+    assert!(linking.out.starts_with(horse) && linking.out.lines().count() == 1);
     let itself = ["--json", "relate", "mira", fly, fly, "x"];
     dir.run(&itself).fails(3, "invalid_input");
     dir.run(&["unrelate", "mira", horse, fly]).code(0);

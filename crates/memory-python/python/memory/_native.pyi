@@ -181,7 +181,8 @@ class MemorySystem:
     def unrelate(self, entity: str, from_id: AnyId, to_id: AnyId) -> None:
         """Removes the link from one memory to another, if there is one."""
     def related(self, entity: str, id: AnyId) -> list[RelatedMemory]:
-        """The memories that a memory links to, then those that link to it."""
+        """The memories that a memory links to, then the live ones that link to it,
+        newest first, at most 1,000 of these."""
     def consolidate(
         self,
         entity: str,
@@ -389,7 +390,8 @@ class AsyncMemorySystem:
     async def unrelate(self, entity: str, from_id: AnyId, to_id: AnyId) -> None:
         """Removes the link from one memory to another, if there is one."""
     async def related(self, entity: str, id: AnyId) -> list[RelatedMemory]:
-        """The memories that a memory links to, then those that link to it."""
+        """The memories that a memory links to, then the live ones that link to it,
+        newest first, at most 1,000 of these."""
     async def consolidate(
         self,
         entity: str,

@@ -4,7 +4,7 @@ use memory::{
     ConsolidateRequest, EntityId, EntityStats, LinkDirection, ListRequest, MemoryBatchItem,
     MemoryError, MemoryId, MemoryKind, MemoryPatch, MemorySystem, PageCursor, ReflectRequest,
 };
-use memory_json::{Metadata, Roles, format_cursor, parse_cursor};
+use memory_json::{Metadata, Roles, count_omitted_links, format_cursor, parse_cursor};
 use rmcp::model::{JsonObject, Tool};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,12 +40,16 @@ struct GetAnswer {
     /// Links in both directions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related: Vec<Box<RawValue>>,
-    /// How many more links there are that did not fit.
+    /// How many more links there are: those that did not fit, and those of live memories to
+    /// it beyond 1,000.
     #[serde(skip_serializing_if = "is_zero")]
     omitted: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
 }
+
+/// What is said of links that are not included, of which raising `max_chars` shows no more.
+const MORE_LINKS: &str = "More memories link to it: list them with relates_to.";
 
 #[derive(Serialize)]
 struct Link<'a> {
@@ -170,12 +174,18 @@ impl Call<'_> {
             relation: &link.relation,
             id: link.memory.id,
         }))?;
-        let omitted = related.len() - links.len();
+        let counted = count_omitted_links(&self.memory, &self.entity, get.id, &related).await?;
+        let unlisted = usize::try_from(counted).unwrap_or(usize::MAX);
+        let omitted = (related.len() - links.len()).saturating_add(unlisted);
+        let note = match unlisted {
+            0 => answers::note_omitted(omitted),
+            _ => Some(MORE_LINKS),
+        };
         json(&GetAnswer {
             memory: memory.into_iter().next(),
             related: links.into_entries(),
             omitted,
-            note: answers::note_omitted(omitted),
+            note,
         })
     }
 

@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use memory::MemoryId;
-use memory_json::RelatedAnswer;
+use memory_json::{RelatedAnswer, count_omitted_links};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -16,6 +16,9 @@ use crate::request::{Body, Id};
 use crate::schema::{IfMatch, IfNoneMatch};
 
 /// List the links of a memory, in both directions
+///
+/// At most 1,000 links of other memories to it, of live ones, the newest first; `omitted` counts
+/// the others.
 #[utoipa::path(
     get,
     path = "/v1/entities/{entity}/memories/{id}/related",
@@ -33,11 +36,12 @@ pub(super) async fn related(
     Id(id): Id,
 ) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
-    let related = entity.memory.related(entity.id, id).await?;
+    let related = entity.memory.related(&entity.id, id).await?;
+    let omitted = count_omitted_links(&entity.memory, &entity.id, id, &related).await?;
     if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
-    Ok(tag.with(Json(RelatedAnswer::from(&*related))))
+    Ok(tag.with(Json(RelatedAnswer::new(&related, omitted))))
 }
 
 /// A relation.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use memory::{MemoryBatchItem, MemoryId, MemoryKind};
 use memory_server::ServerOptions;
+use serde_json::json;
 
 use crate::harness::{Answer, TestServer};
 
@@ -243,9 +245,44 @@ async fn memories_are_linked() {
         (&entry["direction"], &entry["relation"]),
         (&"incoming".into(), &"caused by".into())
     );
+    assert_eq!(related.body["omitted"], 0);
     server.send("DELETE", &link, "").await.ok(204);
     let related = server.get(&format!("{MEMORIES}/{to}/related")).await;
     assert_eq!(related.ok(200)["related"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test]
+async fn links_beyond_the_newest_thousand_are_counted() {
+    let server = server().await;
+    let to = retain(&server, "A spark.").await;
+    let link = |number| {
+        let item = MemoryBatchItem::new("mira", MemoryKind::World, format!("Fire {number}."));
+        item.with_related(to.parse::<MemoryId>().expect("an id"), "caused by")
+    };
+    let links = (0..1_002).map(link);
+    let retained = server.memory.retain_batch(links).await;
+    retained.expect("they are retained");
+    let related = server.get(&format!("{MEMORIES}/{to}/related")).await;
+    let count = related.ok(200)["related"].as_array().map(Vec::len);
+    assert_eq!((count, &related.body["omitted"]), (Some(1_000), &json!(2)));
+    let all = format!("{MEMORIES}?relates_to={to}&limit=1000");
+    assert!(server.get(&all).await.ok(200)["next"].is_string());
+
+    let arguments = json!({"entity": "mira", "id": to, "max_chars": 200_000});
+    let params = json!({"name": "get", "arguments": arguments});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let call = server
+        .request("POST", "/mcp")
+        .header("accept", "application/json, text/event-stream")
+        .header("content-type", "application/json")
+        .body(call.to_string());
+    let answer = Answer::of(call.send().await.expect("it answers")).await;
+    let text = answer.ok(200)["result"]["content"][0]["text"].as_str();
+    let answer: serde_json::Value = serde_json::from_str(text.expect("text")).expect("JSON");
+    let included = answer["related"].as_array().map_or(0, Vec::len);
+    assert_eq!(answer["omitted"], 1_002 - included, "{included} links");
+    let note = answer["note"].as_str().unwrap_or_default();
+    assert!(note.contains("relates_to"), "{answer}");
 }
 
 #[tokio::test]
