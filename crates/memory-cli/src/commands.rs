@@ -70,6 +70,7 @@ pub(crate) async fn run(cli: Cli, output: &mut Output) -> Result<(), Failure> {
         return outcome;
     }
     let closed = close(&database, time_to_close).await;
+    let closed = closed.map_err(|failure| output.after_done(failure));
     match outcome {
         // A reader that left is no failure, and must not hide one.
         Err(Failure::OutputClosed) => closed.and(Err(Failure::OutputClosed)),

@@ -1,6 +1,6 @@
 //! Standard output as text or JSON, and notes on standard error.
 
-use std::fmt::{Arguments, Write as _};
+use std::fmt::{Arguments, Display, Write as _};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct Output {
     /// The width of the terminal, if standard output is one.
     columns: Option<usize>,
     to: BufWriter<Stdout>,
+    /// What the command has done already.
+    done: Option<String>,
 }
 
 impl Output {
@@ -36,7 +38,26 @@ impl Output {
                 .size_checked()
                 .map(|(_, columns)| columns.into()),
             to: BufWriter::new(io::stdout()),
+            done: None,
         }
+    }
+
+    /// Records what was done: where it cannot be printed, the error must not look as if
+    /// nothing was, as such a command would be repeated. It completes "…; WHAT".
+    pub(crate) fn set_done(&mut self, what: impl Display) {
+        self.done = Some(what.to_string());
+    }
+
+    /// Adds to a failure after it what was done.
+    pub(crate) fn after_done(&self, failure: Failure) -> Failure {
+        match &self.done {
+            Some(done) => failure.with_hint(done),
+            None => failure,
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        self.after_done(Failure::output(error))
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -49,7 +70,7 @@ impl Output {
 
     /// Writes a line of text.
     pub(crate) fn write_line(&mut self, text: Arguments<'_>) -> Result<(), Failure> {
-        writeln!(self.to, "{text}").map_err(|error| Failure::output(&error))
+        writeln!(self.to, "{text}").map_err(|error| self.failed(&error))
     }
 
     /// Writes a row of a listing: on one line, or, on a terminal, on as many lines of the
@@ -81,7 +102,7 @@ impl Output {
         serde_json::to_writer(&mut self.to, value)
             .map_err(io::Error::from)
             .and_then(|()| writeln!(self.to))
-            .map_err(|error| Failure::output(&error))
+            .map_err(|error| self.failed(&error))
     }
 
     /// The stream itself, for output that is neither a line nor a document.
@@ -91,7 +112,7 @@ impl Output {
 
     /// Writes out the buffer. Must succeed before the run counts as successful.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        self.to.flush().map_err(|error| Failure::output(&error))
+        self.to.flush().map_err(|error| self.failed(&error))
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) async fn run(
     check_target(database, &args)?;
     let options = BackupOptions::new().overwrite(args.force);
     database.backup(&args.file, &options).await?;
+    output.set_done(format_args!("{} is written", args.file.display()));
     let bytes = fs::metadata(&args.file)
         .map_err(|error| Failure::io(format_args!("read {}", args.file.display()), &error))?
         .len();

@@ -33,6 +33,8 @@ pub(crate) async fn run(
     request.validate()?;
     let system = database.open().await?;
     let done = system.consolidate_with(args.entity, &request).await?;
+    let summaries = count_noun(done.summaries.len() as u64, "summary", "summaries");
+    output.set_done(format_args!("{summaries} stored"));
     if output.is_json() {
         return output.write_json(&done);
     }
@@ -87,6 +89,7 @@ pub(crate) async fn undo(
 ) -> Result<(), Failure> {
     let system = database.open_for_removal().await?;
     let mut restored = system.undo_consolidation(args.entity, args.summary).await?;
+    output.set_done(format_args!("summary {} is removed", args.summary));
     restored.sort_unstable();
     if output.is_json() {
         return output.write_json(&UndoAnswer { restored });

@@ -86,6 +86,7 @@ pub(crate) async fn run(
             Err(failure) => outcome = outcome.and(Err(Stop::Failed(failure))),
         }
     }
+    output.set_done("what was imported is stored; importing it again adds nothing");
     // What was imported before a failure stays and is reported.
     let printed = import.summary.print(output).and_then(|()| output.flush());
     if !output.is_json() {

@@ -52,6 +52,9 @@ pub(crate) async fn run(
         false => database.open_without_embedder().await?,
     };
     let report = system.maintain_indexes(&request).await?;
+    if !report.dry_run {
+        output.set_done("the maintenance is complete");
+    }
     if output.is_json() {
         return output.write_json(&Document::of(&report));
     }

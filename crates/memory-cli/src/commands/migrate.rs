@@ -8,6 +8,7 @@ use crate::output::Output;
 
 pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), Failure> {
     database.open_for_migration().await?;
+    output.set_done("the schema is current");
     if output.is_json() {
         return output.write_json(&Migrated { current: true });
     }

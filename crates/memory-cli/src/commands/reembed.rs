@@ -59,6 +59,7 @@ pub(crate) async fn run(
     for entity in &entities {
         done.add(reembed(&system, entity, &request).await?);
     }
+    output.set_done("the vectors are stored");
     if output.is_json() {
         return output.write_json(&done);
     }

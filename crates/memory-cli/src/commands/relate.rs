@@ -77,11 +77,12 @@ fn print_link(
         to: MemoryId,
         linked: bool,
     }
+    let relation = if linked { "links" } else { "no longer links" };
+    output.set_done(format_args!("{from} {relation} to {to}"));
     if output.is_json() {
         let (from, to) = (*from, *to);
         return output.write_json(&Link { from, to, linked });
     }
-    let relation = if linked { "links" } else { "no longer links" };
     output.write_line(format_args!("{from} {relation} to {to}"))
 }
 

@@ -26,6 +26,7 @@ pub(crate) async fn forget(
 ) -> Result<(), Failure> {
     let system = database.open_for_removal().await?;
     let mut gone = system.forget(args.entity, args.id).await?;
+    output.set_done(format_args!("memory {} is forgotten", args.id));
     gone.sort_unstable();
     if output.is_json() {
         return output.write_json(&ForgetAnswer {
@@ -64,9 +65,10 @@ pub(crate) async fn prune(
     let removed = system
         .prune_low_importance_memories(args.entity, args.keep)
         .await?;
+    let count = count_noun(removed.len() as u64, "memory", "memories");
+    output.set_done(format_args!("removed {count}"));
     if output.is_json() {
         return output.write_json(&PruneAnswer { removed });
     }
-    let count = count_noun(removed.len() as u64, "memory", "memories");
     output.write_line(format_args!("removed {count}"))
 }

@@ -93,6 +93,9 @@ pub(crate) async fn run(
     };
     let mut signals = Signals::listen()?;
     signals.guard(retaining).await.map_err(interrupted)??;
+    output.set_done(format_args!(
+        "it is stored, with the id {id}; repeated with --id {id}, the command stores nothing again"
+    ));
     if output.is_json() {
         return if is_split {
             output.write_json(&RetainedParts { ids })

@@ -46,6 +46,11 @@ pub(crate) fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
         access,
     };
     let made = Tokens::create(&args.file, scope)?;
+    output.set_done(format_args!(
+        "{} has a line of this token, which nobody knows: remove the line with the id {}",
+        args.file.display(),
+        made.id
+    ));
     if output.is_json() {
         let (id, token) = (made.id, made.token);
         return output.write_json(&Made { id, token });

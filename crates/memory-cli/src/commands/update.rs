@@ -84,6 +84,7 @@ pub(crate) async fn run(
         None => database.open_without_embedder().await?,
     };
     let updated = system.alter_memory(entity, id, patch).await?;
+    output.set_done(format_args!("memory {id} is changed"));
     get::print(&updated, output)
 }
 

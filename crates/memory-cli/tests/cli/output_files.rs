@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::test_dir::{TestDir, path_str};
+use crate::test_dir::{Run, TestDir, path_str};
 
 /// A folder with a database of two memories.
 fn with_database() -> TestDir {
@@ -140,6 +140,52 @@ fn exports_are_private_and_replaced_only_when_complete() {
         );
     }
     assert_eq!(dir.names(), ["memory.db", "new.jsonl"]);
+}
+
+/// A command that wrote and cannot say so must not look as if it had not.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_that_wrote_says_so_where_it_cannot_print_it() {
+    let dir = with_database();
+    let (old, new) = (
+        "0192d3a0-0000-7000-8000-00000000000a",
+        "0192d3a0-0000-7000-8000-00000000000b",
+    );
+    dir.run(&["retain", "full", "Old.", "--id", old]).code(0);
+    dir.write(
+        "lines.jsonl",
+        "{\"entity\":\"full\",\"content\":\"Line.\"}\n",
+    );
+    let fails = |args: &[&str]| {
+        let full = fs::File::options().write(true).open("/dev/full");
+        let mut command = dir.command(&[&["--json"], args].concat());
+        command.stdout(full.expect("it opens"));
+        let output = command.output().expect("it runs");
+        let run = Run::of(output);
+        run.fails(1, "io")
+    };
+    for (args, done) in [
+        (&["retain", "full", "New.", "--id", new][..], new),
+        (&["update", "full", old, "--importance", "0.9"], old),
+        (&["relate", "full", old, new, "x"], "links to"),
+        (&["unrelate", "full", old, new], "no longer links to"),
+        (&["import", "lines.jsonl"], "is stored"),
+        (&["consolidate", "full"], "0 summaries stored"),
+        (&["prune", "full", "--keep", "9"], "removed 0 memories"),
+        (&["reembed", "full"], "vectors are stored"),
+        (&["migrate"], "schema is current"),
+        (&["backup", "copy.db"], "copy.db is written"),
+        (&["forget", "full", new], "is forgotten"),
+        (&["token", "tokens"], "tokens has a line of this token"),
+    ] {
+        let message = fails(args);
+        assert!(message.contains("standard output"), "{args:?}: {message}");
+        assert!(message.contains(done), "{args:?}: {message}");
+    }
+    assert!(dir.run(&["list", "full"]).code(0).out.contains("Line."));
+    // A command that only reads has done nothing.
+    let message = fails(&["list", "full"]);
+    assert!(message.ends_with("(os error 28)"), "{message}");
 }
 
 #[cfg(unix)]
