@@ -40,6 +40,12 @@ pub(crate) fn check() -> Result<(), TaskError> {
     };
     let variables = read(&docs.join("operations.md"))?;
     let mut findings = image::check(&read(&docs.join("deploy/Dockerfile"))?, &context)?;
+    let folder = docs.join("deploy");
+    let ignored = read(&folder.join("Dockerfile.dockerignore"))?;
+    findings.extend(image::unignored(
+        &read(&folder.join(".gitignore"))?,
+        &ignored,
+    ));
     for name in COMPOSE_FILES {
         let path = docs.join(name);
         findings.extend(compose::check(&path, &read(&path)?, &variables)?);

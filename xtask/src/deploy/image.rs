@@ -66,6 +66,19 @@ pub(super) fn check(text: &str, context: &Context) -> Result<Vec<String>, TaskEr
     Ok(findings)
 }
 
+/// What git ignores in docs/deploy, which are secrets, and the build of the image does not:
+/// they would stay in its cache.
+pub(super) fn unignored(gitignore: &str, dockerignore: &str) -> Vec<String> {
+    let lines = |text| str::lines(text).map(str::trim);
+    let patterns = lines(gitignore).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_ignored = |pattern: &str| lines(dockerignore).any(|line| line == pattern);
+    let patterns = patterns.map(|pattern| format!("docs/deploy/{pattern}"));
+    patterns
+        .filter(|pattern| !is_ignored(pattern))
+        .map(|pattern| format!("the build of the image copies {pattern}, which git ignores"))
+        .collect()
+}
+
 /// The instructions of a Dockerfile; a line that ends in `\` continues on the next.
 fn parse(text: &str) -> Vec<Instruction> {
     let joined = text.replace("\\\n", " ");
@@ -207,6 +220,16 @@ fn port(server: &mut Child) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_that_the_build_would_copy_are_found() {
+        let gitignore = "# Secrets.\n.env\nmetrics-token\n";
+        let found = unignored(gitignore, ".git\ndocs/deploy/.env\n");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("docs/deploy/metrics-token"), "{found:?}");
+        let all = "docs/deploy/.env\ndocs/deploy/metrics-token\n";
+        assert!(unignored(gitignore, all).is_empty());
+    }
 
     #[test]
     fn instructions_continue_after_a_backslash() {
