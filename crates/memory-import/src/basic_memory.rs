@@ -13,7 +13,7 @@ use crate::files::ExportFiles;
 use crate::importer::{Importer, Stop};
 use crate::markdown::{Note, for_each_note};
 use crate::mcp_memory::relation_draft;
-use crate::outline::line_start;
+use crate::outline::LineStarts;
 
 pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for_each_note(files, importer, read_note)
@@ -84,17 +84,18 @@ fn list_items(body: &str) -> Vec<Range<usize>> {
     let mut items: Vec<Range<usize>> = Vec::new();
     let mut open: Vec<OpenItem> = Vec::new();
     let mut quotes = 0_usize;
+    let mut lines = LineStarts::new(body);
     for (event, range) in Parser::new_ext(body, Options::ENABLE_TABLES).into_offset_iter() {
         match event {
             Event::Start(Tag::Item) => open.push(OpenItem {
-                start: line_start(body, range.start),
+                start: lines.of(range.start),
                 end: None,
                 has_paragraph: false,
             }),
             Event::Start(Tag::Paragraph) => {
                 if let Some(item) = open.last_mut() {
                     if item.has_paragraph {
-                        item.end.get_or_insert(line_start(body, range.start));
+                        item.end.get_or_insert(lines.of(range.start));
                     }
                     item.has_paragraph = true;
                 }
@@ -113,7 +114,7 @@ fn list_items(body: &str) -> Vec<Range<usize>> {
                         | Tag::HtmlBlock
                 );
                 if let Some(item) = open.last_mut().filter(|_| is_block) {
-                    item.end.get_or_insert(line_start(body, range.start));
+                    item.end.get_or_insert(lines.of(range.start));
                 }
             }
             Event::End(TagEnd::BlockQuote(_)) => quotes = quotes.saturating_sub(1),
@@ -276,6 +277,15 @@ mod tests {
             texts(body),
             ["one more", "nested", "two", "three", "- double"]
         );
+    }
+
+    /// Looking for the beginning of the line from each item would take minutes.
+    #[test]
+    fn many_items_on_one_line_are_found_in_time() {
+        let body = format!("{}a\n", "+ ".repeat(1 << 20));
+        let start = std::time::Instant::now();
+        assert_eq!(list_items(&body).len(), 1);
+        assert!(start.elapsed() < std::time::Duration::from_secs(30));
     }
 
     #[test]

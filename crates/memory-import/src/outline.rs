@@ -64,8 +64,34 @@ impl Outline {
 }
 
 /// Where the line begins that `at` is in.
-pub(crate) fn line_start(text: &str, at: usize) -> usize {
+fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |end| end + 1)
+}
+
+/// Where the lines begin that positions are in. For positions that ascend, as those of a
+/// parser, it reads the text once: many of them can be on one long line.
+pub(crate) struct LineStarts<'a> {
+    text: &'a str,
+    /// The last position, and where its line begins.
+    last: (usize, usize),
+}
+
+impl<'a> LineStarts<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, last: (0, 0) }
+    }
+
+    /// Where the line begins that `at` is in.
+    pub(crate) fn of(&mut self, at: usize) -> usize {
+        let (last, start) = self.last;
+        let start = match self.text.get(last..at).map(|between| between.rfind('\n')) {
+            Some(Some(end)) => last + end + 1,
+            Some(None) => start,
+            None => line_start(self.text, at),
+        };
+        self.last = (at, start);
+        start
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +110,24 @@ mod tests {
             titles(text),
             [(1, "Title of it".to_owned()), (2, "Two".to_owned())]
         );
+    }
+
+    #[test]
+    fn beginnings_of_lines_are_found_in_any_order() {
+        let text = "ab\nc\n\nd";
+        let mut lines = LineStarts::new(text);
+        for (at, start) in [
+            (0, 0),
+            (1, 0),
+            (4, 3),
+            (5, 5),
+            (6, 6),
+            (7, 6),
+            (1, 0),
+            (4, 3),
+        ] {
+            assert_eq!(lines.of(at), start, "{at}");
+        }
     }
 
     #[test]
