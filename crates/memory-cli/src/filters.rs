@@ -28,11 +28,11 @@ pub(crate) struct Filters {
     tag_mode: MemoryTagMode,
 
     /// Only memories from this RFC 3339 time on
-    #[arg(long, alias = "from", value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, alias = "from", value_name = "TIME", value_parser = time::parse_exact)]
     since: Option<DateTime<Utc>>,
 
     /// Only memories before this RFC 3339 time
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse_exact)]
     until: Option<DateTime<Utc>>,
 
     /// Only memories with this metadata entry (repeatable)

@@ -24,8 +24,10 @@ pub(crate) struct Filter {
     #[schema(value_type = Option<String>)]
     tag_mode: MemoryTagMode,
     /// Happened at this RFC 3339 time or later.
+    #[serde(deserialize_with = "time::deserialize")]
     since: Option<DateTime<Utc>>,
     /// Happened before this RFC 3339 time.
+    #[serde(deserialize_with = "time::deserialize")]
     until: Option<DateTime<Utc>>,
     /// Every one of these keys has exactly this value. A number or a boolean is its text.
     #[schema(value_type = BTreeMap<String, String>)]
@@ -151,12 +153,12 @@ impl PageQuery {
     }
 }
 
-/// Parses a time of the query string.
+/// Parses a time of the query string, as those of bodies are read.
 pub(crate) fn parse_time(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
     text.map(|text| {
-        time::parse(text).map_err(|why| {
+        time::parse_exact(text).map_err(|why| {
             // A plus sign of a query string is a space.
-            let hint = match time::parse(&text.replace(' ', "+")) {
+            let hint = match time::parse_exact(&text.replace(' ', "+")) {
                 Ok(_) => "; write the plus sign of an offset as %2B in a URL",
                 Err(_) => "",
             };

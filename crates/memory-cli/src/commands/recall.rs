@@ -37,7 +37,7 @@ pub(crate) struct Args {
     min_relevance: Option<f32>,
 
     /// Recall what was known at this RFC 3339 time
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse_exact)]
     as_of: Option<DateTime<Utc>>,
 
     /// Print how each score came about

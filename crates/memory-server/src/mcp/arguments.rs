@@ -7,6 +7,7 @@ use memory::{
     ConsolidateRequest, EntityId, MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryTagMode,
     RecallRequest, ReflectRequest,
 };
+use memory_json::time;
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -112,6 +113,7 @@ pub(super) struct Retain {
     /// `observation`: something seen or noted.
     pub(super) kind: Option<Kind>,
     /// When it happened, RFC 3339, such as 2026-03-01T09:30:00Z. Now if left out.
+    #[serde(default, deserialize_with = "time::deserialize")]
     pub(super) timestamp: Option<DateTime<Utc>>,
     /// How much it matters, 0 to 1; 0.5 if left out. Unimportant memories fade first.
     #[schemars(range(min = 0, max = 1))]
@@ -151,8 +153,10 @@ pub(super) struct Filter {
     /// `all-strict`: it has all of them. `any`, `all`: the same, or it has no tag at all.
     tag_mode: Option<TagMode>,
     /// Only what happened at this RFC 3339 time or later.
+    #[serde(default, deserialize_with = "time::deserialize")]
     since: Option<DateTime<Utc>>,
     /// Only what happened before this RFC 3339 time.
+    #[serde(default, deserialize_with = "time::deserialize")]
     until: Option<DateTime<Utc>>,
     /// Only memories in which this person or thing took part (see `entities` of retain).
     involves: Option<String>,
@@ -199,6 +203,7 @@ pub(super) struct Recall {
     #[schemars(range(min = 0, max = 1))]
     pub(super) min_relevance: Option<f32>,
     /// Answers with what was known at this RFC 3339 time.
+    #[serde(default, deserialize_with = "time::deserialize")]
     pub(super) as_of: Option<DateTime<Utc>>,
     /// The most characters of the answer, 500 to 1,000,000.
     #[serde(default = "default_max_chars", deserialize_with = "whole_number")]
@@ -267,6 +272,7 @@ pub(super) struct Update {
     /// New kind.
     kind: Option<Kind>,
     /// New time, RFC 3339.
+    #[serde(default, deserialize_with = "time::deserialize")]
     timestamp: Option<DateTime<Utc>>,
     /// New importance, 0 to 1.
     #[schemars(range(min = 0, max = 1))]

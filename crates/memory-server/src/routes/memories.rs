@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memory::{ListRequest, MemoryBatchItem, MemoryId, MemoryKind, MemoryPatch};
-use memory_json::{ForgetAnswer, Line, ListAnswer, Metadata, Roles, parse_cursor};
+use memory_json::{ForgetAnswer, Line, ListAnswer, Metadata, Roles, parse_cursor, time};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -264,6 +264,7 @@ pub(crate) struct Update {
     #[schema(value_type = Option<String>)]
     kind: Option<MemoryKind>,
     /// New time, RFC 3339.
+    #[serde(deserialize_with = "time::deserialize")]
     timestamp: Option<chrono::DateTime<chrono::Utc>>,
     /// New importance, 0 to 1.
     importance: Option<f32>,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use memory::{RecallRequest, ReflectRequest};
-use memory_json::{RankingName, RecallAnswer, ReflectAnswer};
+use memory_json::{RankingName, RecallAnswer, ReflectAnswer, time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +36,7 @@ pub(crate) struct Recall {
     #[serde(default)]
     ranking: RankingName,
     /// What was known at this RFC 3339 time.
+    #[serde(default, deserialize_with = "time::deserialize")]
     as_of: Option<DateTime<Utc>>,
     /// Whether each score is explained.
     #[serde(default)]

@@ -1,9 +1,9 @@
 //! Query strings: what an endpoint does not have is refused, filters select.
 
 use memory_server::ServerOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::TestServer;
+use crate::harness::{Answer, TestServer};
 
 const MEMORIES: &str = "/v1/entities/mira/memories";
 
@@ -132,6 +132,86 @@ async fn a_parameter_without_a_value_is_refused_by_its_name() {
             let detail = refused.problem(400, "invalid_input");
             let says = format!("the query parameter `{name}` is empty");
             assert!(detail.contains(&says), "{query}: {detail}");
+        }
+    }
+}
+
+/// Calls a tool over MCP; returns its text, and whether it is an error.
+async fn call(server: &TestServer, tool: &str, mut arguments: Value) -> (String, bool) {
+    arguments["entity"] = "mira".into();
+    let params = json!({"name": tool, "arguments": arguments});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let call = server
+        .request("POST", "/mcp")
+        .header("accept", "application/json, text/event-stream")
+        .header("content-type", "application/json")
+        .body(call.to_string());
+    let answer = Answer::of(call.send().await.expect("it answers")).await;
+    let result = &answer.ok(200)["result"];
+    let text = result["content"][0]["text"].as_str().expect("text");
+    (text.to_owned(), result["isError"] == true)
+}
+
+/// Queries, bodies and tools take the same times, and compare the same with them.
+#[tokio::test]
+async fn a_time_means_the_same_wherever_it_is_given() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let body = r#"{"content":"Rain.","timestamp":"2026-03-01T09:30:00.123456Z"}"#;
+    let retained = server.post(MEMORIES, body).await;
+    let id = retained.ok(201)["id"].clone();
+    for (time, is_since, is_until) in [
+        ("2026-03-01T09:30:00.123456Z", true, false),
+        ("2026-03-01T09:30:00.1234567Z", false, true),
+        ("2026-03-01T09:30:00.123455Z", true, false),
+        ("2026-03-01T11:30:00.1234561+02:00", false, true),
+    ] {
+        for (bound, expected) in [("since", is_since), ("until", is_until)] {
+            let context = format!("{bound}={time}");
+            let query = time.replace('+', "%2B");
+            let listed = server.get(&format!("{MEMORIES}?{bound}={query}")).await;
+            let listed = listed.ok(200)["memories"].as_array().map(Vec::len);
+            assert_eq!(listed, Some(usize::from(expected)), "list, {context}");
+            let filter = json!({bound: time}).to_string();
+            let counted = server.post("/v1/entities/mira/count", &filter).await;
+            assert_eq!(counted.ok(200)["count"], u64::from(expected), "{context}");
+            let question = json!({"text": "Rain?", "filter": {bound: time}}).to_string();
+            let found = server.post("/v1/entities/mira/recall", &question).await;
+            let found = found.ok(200)["memories"].as_array().map(Vec::len);
+            assert_eq!(found, Some(usize::from(expected)), "recall, {context}");
+            let (text, is_error) = call(&server, "list", json!({bound: time})).await;
+            assert!(!is_error && text.contains("Rain.") == expected, "{text}");
+        }
+    }
+    for time in [
+        "2026-03-01 09:30:00 +0200",
+        "2026-03-01T09:30:00+0200",
+        "2026-03-01",
+    ] {
+        let query = time.replace('+', "%2B").replace(' ', "%20");
+        let bad = |answer: Answer| {
+            answer.problem(400, "invalid_input");
+        };
+        bad(server.get(&format!("{MEMORIES}?since={query}")).await);
+        bad(server.get(&format!("{MEMORIES}?as_of={query}")).await);
+        let mut body = json!({"content": "Snow.", "timestamp": time});
+        bad(server.post(MEMORIES, &body.to_string()).await);
+        body = json!({"timestamp": time});
+        let path = format!("{MEMORIES}/{}", id.as_str().expect("an id"));
+        bad(server.send("PATCH", &path, &body.to_string()).await);
+        body = json!({"since": time});
+        let count = "/v1/entities/mira/count";
+        bad(server.post(count, &body.to_string()).await);
+        body = json!({"text": "Rain?", "as_of": time});
+        let recall = "/v1/entities/mira/recall";
+        bad(server.post(recall, &body.to_string()).await);
+        for (tool, arguments) in [
+            ("list", json!({"since": time})),
+            ("recall", json!({"text": "Rain?", "as_of": time})),
+            ("retain", json!({"content": "Snow.", "timestamp": time})),
+            ("update", json!({"id": id, "timestamp": time})),
+        ] {
+            let (text, is_error) = call(&server, tool, arguments).await;
+            assert!(is_error, "{tool}: {text}");
         }
     }
 }
