@@ -54,11 +54,9 @@ fn cut(value: &mut String, max: usize, is_id: bool) {
 
 /// Makes metadata fit its limit: the longest values are cut off, and counted.
 pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut ImportReport) {
-    let size = |metadata: &BTreeMap<String, String>, max: usize| -> usize {
-        let pairs = metadata.iter();
-        pairs.map(|(key, it)| key.len() + it.len().min(max)).sum()
-    };
-    if size(metadata, usize::MAX) <= METADATA_BYTES {
+    let pairs = metadata.iter();
+    let size: usize = pairs.map(|(key, value)| key.len() + value.len()).sum();
+    if size <= METADATA_BYTES {
         return;
     }
     let all = metadata.len();
@@ -72,10 +70,9 @@ pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut
     });
     let what = "metadata with keys that are too long";
     report.skip(what, (all - metadata.len()) as u64);
-    let mut max = METADATA_BYTES;
-    while max > 0 && size(metadata, max) > METADATA_BYTES {
-        max /= 2;
-    }
+    let keys: usize = metadata.keys().map(String::len).sum();
+    let lengths = metadata.values().map(String::len).collect();
+    let max = longest_that_fits(lengths, METADATA_BYTES.saturating_sub(keys));
     for (key, value) in metadata
         .iter_mut()
         .filter(|(key, it)| *key != "source" && it.len() > max)
@@ -84,6 +81,20 @@ pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut
         let what = "ends of metadata beyond 65,536 bytes of a memory";
         report.skip(what, 1);
     }
+}
+
+/// The length at which values of these lengths are cut off to have at most `max` bytes
+/// together, the shorter ones whole.
+fn longest_that_fits(mut lengths: Vec<usize>, mut max: usize) -> usize {
+    lengths.sort_unstable();
+    for (index, length) in lengths.iter().enumerate() {
+        let share = max / (lengths.len() - index);
+        if *length > share {
+            return share;
+        }
+        max -= length;
+    }
+    usize::MAX
 }
 
 #[cfg(test)]
@@ -121,6 +132,18 @@ mod tests {
             fitted["source_id"].clone()
         });
         assert_ne!(ids[0], ids[1]);
+        // No more is cut off than necessary.
+        for (count, bytes) in [(1, 65_500), (2, 40_000), (10, 7_000), (10, 1 << 20)] {
+            let value = |n: usize| (format!("k{n}"), "é".repeat(bytes / 2));
+            let values: Vec<_> = (0..count).map(value).collect();
+            let (kept, cut) = fit("a.md", &values);
+            let kept: usize = kept
+                .iter()
+                .map(|(key, value)| key.len() + value.len())
+                .sum();
+            assert!(kept >= MAX_METADATA_BYTES - 1_024, "{count}: {kept}");
+            assert_eq!(cut, count as u64);
+        }
         let (kept, cut) = fit("a.md", &[("k".to_owned(), "v".repeat(60_000))]);
         assert_eq!((kept["k"].len(), cut), (60_000, 0));
         // Keys that are too long, and too many.
