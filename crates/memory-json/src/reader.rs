@@ -26,7 +26,6 @@ const SIGNATURES: &[(&[u8], &str)] = &[
         "compressed with zstd; decompress it first",
     ),
     (b"\xFD7zXZ\0", "compressed with xz; decompress it first"),
-    (b"BZh", "compressed with bzip2; decompress it first"),
     (b"PK\x03\x04", "a ZIP archive; extract it first"),
     (
         b"SQLite format 3\0",
@@ -40,10 +39,25 @@ const LONGEST_SIGNATURE: u64 = 16;
 /// What the first bytes of input that is not UTF-8 text show it to be; `None`
 /// where they do not show it.
 pub fn foreign_format(start: &[u8]) -> Option<&'static str> {
+    if is_bzip2(start) {
+        return Some("compressed with bzip2; decompress it first");
+    }
     SIGNATURES
         .iter()
         .find(|(signature, _)| start.starts_with(signature))
         .map(|(_, format)| *format)
+}
+
+/// Whether input is compressed with bzip2: its first letters, the size of its blocks and the
+/// mark of the first block, or of the end. A text can begin with the letters.
+fn is_bzip2(start: &[u8]) -> bool {
+    const BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
+    const END: &[u8] = b"\x17\x72\x45\x38\x50\x90";
+    let rest = start.strip_prefix(b"BZh");
+    let Some([b'1'..=b'9', rest @ ..]) = rest else {
+        return false;
+    };
+    rest.starts_with(BLOCK) || rest.starts_with(END)
 }
 
 /// A numbered line, or why it has no text.
@@ -236,6 +250,8 @@ mod tests {
             (b"\xFF\xFE\0\0{\0\0\0", "UTF-32"),
             (b"\x1F\x8B\x08\0\0\0", "gzip"),
             (b"PK\x03\x04....", "ZIP"),
+            (b"BZh91AY&SY....", "bzip2"),
+            (b"BZh9\x17\x72\x45\x38\x50\x90....", "bzip2"),
             (b"SQLite format 3\0....", "SQLite database"),
         ] {
             let error = Lines::open(input).err().unwrap();
@@ -244,6 +260,9 @@ mod tests {
         let later = read(&[b"{1}\n\xFF\xFE".as_slice(), &without_mark].concat());
         assert!(later[1].1.contains("UTF-16"), "{later:?}");
         assert!(Lines::open(b"{".as_slice()).is_ok());
+        for text in ["BZhang called.", "BZh9 is a name.", "BZh"] {
+            assert_eq!(foreign_format(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

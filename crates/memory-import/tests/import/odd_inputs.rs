@@ -292,6 +292,13 @@ fn a_heading_that_is_too_long_does_not_lose_its_section() {
     assert_eq!(cut, 2, "once for the text, not for each of its parts");
 }
 
+#[test]
+fn a_note_that_begins_with_the_letters_of_bzip2_is_a_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.md", "BZhang called.\n");
+    assert_eq!(read(Format::Markdown, &path).contents(), ["BZhang called."]);
+}
+
 /// What is held of a note must not be a multiple of what its sections have in common.
 #[test]
 fn a_note_with_many_sections_is_not_held_as_memories() {
