@@ -15,7 +15,7 @@ use crate::conditional_write::{ConditionalWrites, Precondition, refuse_precondit
 use crate::problem::{Answer, Problem};
 use crate::state::ServerState;
 use crate::time_limit::{Effect, Progress};
-use crate::tokens::{Access, TokenScope};
+use crate::tokens::{Access, TokenScope, Tokens};
 
 /// The entity of a request that reads, whose token allows to read it.
 pub(crate) struct ReadableEntity {
@@ -96,6 +96,47 @@ pub(crate) struct ProcessAccess {
 #[derive(Deserialize)]
 struct EntityPath {
     entity: String,
+}
+
+/// The token of a request that takes long: it may be revoked meanwhile.
+#[derive(Clone)]
+pub(crate) struct RequestToken {
+    /// Nothing where the server has no tokens.
+    token: Option<(Arc<Tokens>, String)>,
+}
+
+impl RequestToken {
+    /// Whether the token still allows this.
+    pub(crate) fn allows(&self, entity: &EntityId, needed: Access) -> bool {
+        self.token.as_ref().is_none_or(|(tokens, token)| {
+            let scope = tokens.scope_of(token);
+            scope.is_some_and(|(_, scope)| scope.allows(entity.as_str(), needed))
+        })
+    }
+}
+
+impl FromRequestParts<ServerState> for RequestToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &ServerState) -> Result<Self, Problem> {
+        let Some(tokens) = &server.tokens else {
+            return Ok(Self { token: None });
+        };
+        let token = bearer(&parts.headers).ok_or_else(unauthorized)?;
+        let token = Some((Arc::clone(tokens), token.to_owned()));
+        Ok(Self { token })
+    }
+}
+
+/// A token that was revoked while a request was in progress.
+pub(crate) fn revoked() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "No valid token",
+        "the token was revoked while the request was in progress; send the same request with \
+         another one",
+    )
 }
 
 /// The entity in the path of a request whose token allows `needed`, and the token's id.

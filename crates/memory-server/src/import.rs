@@ -21,9 +21,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
+use crate::access::{RequestToken, revoked};
 use crate::idempotency::KeyedIds;
 use crate::problem::Problem;
 use crate::schema::RefusedLine;
+use crate::tokens::Access;
 
 /// Refused lines that an answer contains.
 const MAX_REFUSALS: usize = 1_000;
@@ -104,12 +106,14 @@ pub(crate) async fn import_lines(
     memory: &MemorySystem,
     entity: &EntityId,
     keyed: KeyedIds,
+    token: &RequestToken,
     body: Body,
     limits: &ImportLimits,
 ) -> Result<ImportAnswer, Problem> {
-    let entity = entity.clone();
-    let read = move |chunks, sender: Sender<ReadLine>| read_lines(chunks, &entity, &keyed, &sender);
-    import_with(memory, body, limits, read).await
+    let owner = entity.clone();
+    let read = move |chunks, sender: Sender<ReadLine>| read_lines(chunks, &owner, &keyed, &sender);
+    let is_allowed = || token.allows(entity, Access::Write);
+    import_with(memory, body, limits, is_allowed, read).await
 }
 
 /// Imports the lines that `read` makes of the chunks of a body, on a thread that may block.
@@ -117,6 +121,7 @@ async fn import_with(
     memory: &MemorySystem,
     body: Body,
     limits: &ImportLimits,
+    is_allowed: impl Fn() -> bool,
     read: impl FnOnce(Receiver<io::Result<Bytes>>, Sender<ReadLine>) + Send + 'static,
 ) -> Result<ImportAnswer, Problem> {
     let (chunk_sender, chunks) = channel(CHUNKS_AHEAD);
@@ -127,7 +132,7 @@ async fn import_with(
     let mut answer = ImportAnswer::default();
     let mut received = Ok(());
     let stored = {
-        let mut receiving = pin!(receive(body, chunk_sender, limits));
+        let mut receiving = pin!(receive(body, chunk_sender, limits, is_allowed));
         let mut storing = pin!(store(memory, &mut lines, &mut answer));
         let mut is_receiving = true;
         loop {
@@ -150,11 +155,12 @@ async fn import_with(
     }
 }
 
-/// Passes on the chunks of a body.
+/// Passes on the chunks of a body, as long as the client is allowed to write.
 async fn receive(
     body: Body,
     chunks: Sender<io::Result<Bytes>>,
     limits: &ImportLimits,
+    is_allowed: impl Fn() -> bool,
 ) -> Result<(), Problem> {
     let mut stream = body.into_data_stream();
     let mut received = 0;
@@ -190,6 +196,9 @@ async fn receive(
                 break Problem::invalid_input("the body broke off; send the same lines again");
             }
         };
+        if !is_allowed() {
+            break revoked();
+        }
         received += chunk.len() as u64;
         if received > limits.max_bytes {
             // Ids of lines are derived from what comes before them in a body.
@@ -353,7 +362,8 @@ mod tests {
             panic!("a fault of the reader");
         };
         let body = Body::from("{}\n{}\n");
-        let problem = import_with(&memory, body, &limits, read).await.unwrap_err();
+        let problem = import_with(&memory, body, &limits, || true, read);
+        let problem = problem.await.unwrap_err();
         let problem = serde_json::to_value(&problem).unwrap();
         assert_eq!(
             (&problem["status"], &problem["kind"]),

@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use futures_util::stream::{self, Stream};
-use memory::{Memory, MemoryError};
+use memory::{ErrorKind, Memory, MemoryError};
 use memory_json::{ExportReader, Line};
 
-use crate::access::{ReadableEntity, WritableEntity};
+use crate::access::{ReadableEntity, RequestToken, WritableEntity};
 use crate::etag::EntityTag;
 use crate::idempotency::KeyedIds;
 use crate::import::{ImportAnswer, import_lines};
@@ -19,6 +19,7 @@ use crate::request::check_media_type;
 use crate::schema::{IdempotencyKey, IfNoneMatch, MemoryInput};
 use crate::state::ServerState;
 use crate::time_limit::{Effect, Repeat};
+use crate::tokens::Access;
 
 /// The media type of JSON lines.
 const NDJSON: &str = "application/x-ndjson";
@@ -47,29 +48,42 @@ const IMPORT_TYPES: [&str; 4] = [
         (status = "default", description = "A problem", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(super) async fn export(entity: ReadableEntity, headers: HeaderMap) -> Answer<Response> {
+pub(super) async fn export(
+    entity: ReadableEntity,
+    token: RequestToken,
+    headers: HeaderMap,
+) -> Answer<Response> {
     let tag = EntityTag::read(&entity, &headers).await?;
     if let Some(not_modified) = tag.not_modified()? {
         return Ok(not_modified);
     }
+    let owner = entity.id.clone();
+    let is_allowed = move || token.allows(&owner, Access::Read);
     let mut reader = ExportReader::open(&entity.memory, entity.id).await?;
     // Before the answer begins, so that a store that cannot be read is a problem.
     let first = reader.next_page().await?;
-    let body = Body::from_stream(pages(reader, first));
+    let body = Body::from_stream(pages(reader, first, is_allowed));
     Ok(tag.with(([(header::CONTENT_TYPE, NDJSON)], body)))
 }
 
-/// The pages as lines. A page is read when the one before it was sent.
+/// The pages as lines, as long as the client is allowed to read. A page is read when the one
+/// before it was sent.
 fn pages(
     reader: ExportReader,
     first: Option<Vec<Memory>>,
+    is_allowed: impl Fn() -> bool,
 ) -> impl Stream<Item = Result<Bytes, MemoryError>> {
-    stream::try_unfold((reader, first), |(mut reader, page)| async move {
+    let start = (reader, first, is_allowed);
+    stream::try_unfold(start, |(mut reader, page, is_allowed)| async move {
         let page = match page {
             Some(page) => Some(page),
-            None => reader.next_page().await?,
+            None if is_allowed() => reader.next_page().await?,
+            None => {
+                let message = "the token was revoked";
+                return Err(MemoryError::store(ErrorKind::Other, "export", message));
+            }
         };
-        Ok(page.map(|page| (lines(&page), (reader, None))))
+        Ok(page.map(|page| (lines(&page), (reader, None, is_allowed))))
     })
 }
 
@@ -103,6 +117,7 @@ fn lines(page: &[Memory]) -> Bytes {
 )]
 pub(super) async fn import(
     entity: WritableEntity,
+    token: RequestToken,
     State(server): State<ServerState>,
     headers: HeaderMap,
     body: Body,
@@ -116,6 +131,7 @@ pub(super) async fn import(
         entity.begin(Effect::Batch(Repeat::StoresNothing)),
         &entity.id,
         keyed,
+        &token,
         body,
         &server.import_limits,
     );

@@ -340,6 +340,56 @@ async fn a_client_that_sends_too_slowly_makes_room_for_others() {
 }
 
 #[tokio::test]
+async fn an_import_and_an_export_end_when_their_token_is_revoked() {
+    let mut token = String::new();
+    let mut server = TestServer::start(|folder| {
+        let path = folder.path().join("tokens");
+        let scope = TokenScope {
+            entities: "mira".to_owned(),
+            access: Access::Write,
+        };
+        token = Tokens::create(&path, scope).expect("a file").token;
+        ServerOptions::new().tokens(Tokens::open(path).expect("it is there"))
+    })
+    .await;
+    server.set_token(&*token);
+    let long = "x".repeat(9_000);
+    let memory = |day| {
+        memory::MemoryBatchItem::new("mira", memory::MemoryKind::World, format!("{day} {long}"))
+    };
+    for hundred in 0..12 {
+        let memories = (0..100).map(|day| memory(hundred * 100 + day));
+        let retained = server.memory.retain_batch(memories).await;
+        retained.expect("they are retained");
+    }
+    let header = format!("Authorization: Bearer {token}\r\n");
+    let line = "{\"content\":\"Rain.\"}\n";
+    let mut importing = begin_with(&server, &header, 1_000_000, line).await;
+    let mut exporting = server
+        .request("GET", EXPORT)
+        .send()
+        .await
+        .expect("it answers");
+    assert!(exporting.chunk().await.expect("a part").is_some());
+    std::fs::write(server.folder.path().join("tokens"), "").expect("it is ours");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+
+    let written = importing.write_all(line.as_bytes()).await;
+    written.expect("it is open");
+    let mut answer = String::new();
+    // The rest of what was sent may end the connection.
+    let _ = importing.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("revoked"), "{answer}");
+    assert!(answer.contains("\"imported\":1"), "{answer}");
+    let rest = async {
+        while exporting.chunk().await?.is_some() {}
+        Ok::<_, reqwest::Error>(())
+    };
+    assert!(rest.await.is_err(), "it breaks off");
+}
+
+#[tokio::test]
 async fn a_client_that_stops_reading_is_disconnected() {
     let time = Duration::from_millis(300);
     let server = TestServer::start(|_| ServerOptions::new().request_timeout(time)).await;
