@@ -125,9 +125,8 @@ pub(crate) async fn delete_memory(
     system: MemorySystem,
     entity: String,
     id: Id,
-) -> MemoryResult<Nothing> {
-    let deleted = system.delete_memory(entity, id.0).await;
-    deleted.map(|_| Nothing::from(()))
+) -> MemoryResult<Vec<Id>> {
+    system.delete_memory(entity, id.0).await.map(to_ids)
 }
 
 pub(crate) async fn forget(system: MemorySystem, entity: String, id: Id) -> MemoryResult<Vec<Id>> {

@@ -327,7 +327,8 @@ systems! {
             entities, tags,
         ));
 
-        /// Removes one memory permanently; the sources of a summary are live again.
+        /// Removes one memory permanently; the sources of a summary are live again. Returns
+        /// the ids of what was removed: with an archived memory, every summary above it.
         fn delete_memory(entity: String, id: Id) => delete_memory(entity, id);
 
         /// Forgets a memory, leaving nothing of it, and returns the ids of what was removed.

@@ -172,8 +172,10 @@ class MemorySystem:
         """Changes one memory and returns it as it is afterward. What is left out stays;
         `context=None` removes the context.
         """
-    def delete_memory(self, entity: str, id: AnyId) -> None:
-        """Removes one memory permanently; the sources of a summary are live again."""
+    def delete_memory(self, entity: str, id: AnyId) -> list[UUID]:
+        """Removes one memory permanently; the sources of a summary are live again. Returns
+        the ids of what was removed: with an archived memory, every summary above it.
+        """
     def forget(self, entity: str, id: AnyId) -> list[UUID]:
         """Forgets a memory, leaving nothing of it, and returns the ids of what was removed."""
     def relate(self, entity: str, from_id: AnyId, to_id: AnyId, relation: str) -> None:
@@ -182,7 +184,8 @@ class MemorySystem:
         """Removes the link from one memory to another, if there is one."""
     def related(self, entity: str, id: AnyId) -> list[RelatedMemory]:
         """The memories that a memory links to, then the live ones that link to it,
-        newest first, at most 1,000 of these."""
+        newest first, at most 1,000 of these.
+        """
     def consolidate(
         self,
         entity: str,
@@ -379,8 +382,10 @@ class AsyncMemorySystem:
         """Changes one memory and returns it as it is afterward. What is left out stays;
         `context=None` removes the context.
         """
-    async def delete_memory(self, entity: str, id: AnyId) -> None:
-        """Removes one memory permanently; the sources of a summary are live again."""
+    async def delete_memory(self, entity: str, id: AnyId) -> list[UUID]:
+        """Removes one memory permanently; the sources of a summary are live again. Returns
+        the ids of what was removed: with an archived memory, every summary above it.
+        """
     async def forget(self, entity: str, id: AnyId) -> list[UUID]:
         """Forgets a memory, leaving nothing of it, and returns the ids of what was removed."""
     async def relate(
@@ -391,7 +396,8 @@ class AsyncMemorySystem:
         """Removes the link from one memory to another, if there is one."""
     async def related(self, entity: str, id: AnyId) -> list[RelatedMemory]:
         """The memories that a memory links to, then the live ones that link to it,
-        newest first, at most 1,000 of these."""
+        newest first, at most 1,000 of these.
+        """
     async def consolidate(
         self,
         entity: str,

@@ -125,7 +125,7 @@ def test_read_alter_delete(system: MemorySystem) -> None:
     assert page.next is None
     assert system.count_memories("mira") == 1
     assert system.count_memories("mira", MemoryFilter(kinds=["world"])) == 0
-    system.delete_memory("mira", id)
+    assert system.delete_memory("mira", id) == [id]
     assert system.get_memories("mira", [id]) == [None]
 
 
