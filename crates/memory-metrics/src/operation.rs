@@ -10,7 +10,7 @@ use tracing::{Instrument, Span, debug_span, field};
 use crate::aggregate::{Distribution, Total};
 use crate::label;
 use crate::list::{OPERATION_DURATION, OPERATIONS};
-use crate::metric;
+use crate::metric::{self, METADATA};
 
 /// Declares the operations, with keys that are computed when this is compiled.
 macro_rules! operations {
@@ -40,6 +40,10 @@ macro_rules! operations {
                         static EVENTS: OperationEvents = OperationEvents::new(
                             label!("operation": $name),
                             label!("operation": $name, "outcome": "ok"),
+                            [
+                                label!("operation": $name, "outcome": "unavailable"),
+                                label!("operation": $name, "outcome": "outcome_unknown"),
+                            ],
                         );
                         &EVENTS
                     })*
@@ -53,14 +57,21 @@ macro_rules! operations {
 struct OperationEvents {
     ok: Total,
     duration: Distribution,
+    /// The outcomes that alerts watch: a rate needs the 0 before the first of them.
+    watched: [Key; 2],
 }
 
 impl OperationEvents {
-    const fn new(operation: &'static [Label], ok: &'static [Label]) -> Self {
+    const fn new(
+        operation: &'static [Label],
+        ok: &'static [Label],
+        [unavailable, outcome_unknown]: [&'static [Label]; 2],
+    ) -> Self {
         let duration = OPERATION_DURATION.key(operation);
         Self {
             ok: Total::new(OPERATIONS.key(ok)),
             duration: Distribution::new(&OPERATION_DURATION, duration, SECONDS_PER_NANO),
+            watched: [OPERATIONS.key(unavailable), OPERATIONS.key(outcome_unknown)],
         }
     }
 }
@@ -70,9 +81,16 @@ const SECONDS_PER_NANO: f64 = 1e-9;
 /// Gives the recorder what ended since the last time.
 pub(crate) fn publish(recorder: &dyn Recorder) {
     for operation in Operation::ALL {
-        let OperationEvents { ok, duration } = operation.events();
+        let OperationEvents {
+            ok,
+            duration,
+            watched,
+        } = operation.events();
         ok.publish(recorder);
         duration.publish(recorder);
+        for key in watched {
+            recorder.register_counter(key, &METADATA).absolute(0);
+        }
     }
 }
 
@@ -218,6 +236,7 @@ mod tests {
         let (mut outcomes, mut durations) = (Vec::new(), 0);
         for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
             match value {
+                DebugValue::Counter(0) => {}
                 DebugValue::Counter(_) => outcomes.extend(
                     key.key()
                         .labels()
@@ -230,6 +249,21 @@ mod tests {
         }
         outcomes.sort();
         (outcomes, durations)
+    }
+
+    #[test]
+    fn outcomes_that_alerts_watch_are_published_before_the_first_of_them() {
+        let recorder = DebuggingRecorder::new();
+        publish(&recorder);
+        let published = recorder.snapshotter().snapshot().into_vec();
+        for outcome in ["unavailable", "outcome_unknown"] {
+            let of_outcome = published.iter().filter(|(key, _, _, value)| {
+                let mut labels = key.key().labels();
+                matches!(value, DebugValue::Counter(0))
+                    && labels.any(|it| (it.key(), it.value()) == ("outcome", outcome))
+            });
+            assert_eq!(of_outcome.count(), Operation::ALL.len(), "{outcome}");
+        }
     }
 
     #[test]
