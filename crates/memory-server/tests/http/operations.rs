@@ -128,69 +128,6 @@ async fn batches_are_all_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_with_a_key_writes_once() {
-    let server = server().await;
-    let send = async |key: &str, body: &str| {
-        let request = server
-            .request("POST", MEMORIES)
-            .header("Idempotency-Key", key);
-        let sent = request.body(body.to_owned()).send().await;
-        Answer::of(sent.expect("it answers")).await
-    };
-    let first = send("a", r#"{"content":"Rain."}"#).await;
-    let again = send("a", r#"{"content":"Rain."}"#).await;
-    assert_eq!(first.ok(201), again.ok(201));
-    let other = send("b", r#"{"content":"Rain."}"#).await;
-    assert_ne!(first.body, *other.ok(201));
-    let refused = send("a", r#"{"content":"Snow."}"#).await;
-    let detail = refused.problem(409, "conflict");
-    assert!(detail.contains("the key was used before"), "{detail}");
-    send("", r#"{"content":"Snow."}"#)
-        .await
-        .problem(400, "invalid_input");
-    let stats = server.get("/v1/entities/mira/stats").await;
-    assert_eq!(stats.ok(200)["memories"], 2);
-    let twice = server
-        .request("POST", MEMORIES)
-        .header("Idempotency-Key", "a")
-        .header("Idempotency-Key", "b");
-    let twice = twice.body(r#"{"content":"Rain."}"#).send().await;
-    let twice = Answer::of(twice.expect("it answers")).await;
-    let detail = twice.problem(400, "invalid_input");
-    assert!(detail.contains("one Idempotency-Key"), "{detail}");
-}
-
-/// As docs/server.md says.
-#[tokio::test]
-async fn a_repeat_with_a_key_is_compared_with_what_is_stored_then() {
-    let server = server().await;
-    let send = async || {
-        let request = server
-            .request("POST", MEMORIES)
-            .header("Idempotency-Key", "a");
-        let sent = request.body(r#"{"content":"Rain."}"#).send().await;
-        Answer::of(sent.expect("it answers")).await
-    };
-    let first = send().await;
-    let id = first.ok(201)["id"].as_str().expect("an id");
-    let path = format!("{MEMORIES}/{id}");
-    let changed = server
-        .request("PATCH", &path)
-        .body(r#"{"content":"Snow."}"#);
-    let changed = Answer::of(changed.send().await.expect("it answers")).await;
-    changed.ok(200);
-    let refused = send().await;
-    let detail = refused.problem(409, "conflict");
-    assert!(
-        detail.contains("was changed since: read that memory"),
-        "{detail}"
-    );
-    let forgotten = server.request("DELETE", &path).send().await;
-    Answer::of(forgotten.expect("it answers")).await.ok(200);
-    assert_eq!(send().await.ok(201)["id"], id);
-}
-
-#[tokio::test]
 async fn lists_have_pages_and_tags() {
     let server = server().await;
     for day in 0..5 {

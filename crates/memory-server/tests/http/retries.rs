@@ -1,10 +1,11 @@
-//! Writes whose outcome is unknown: what a client needs to send them again, once.
+//! Writes that are sent again: those whose outcome is unknown, and those with a key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use memory::{ErrorKind, MemoryError, MemoryResult};
+use memory_server::ServerOptions;
 use memory_testkit::{StoreCall, StoreHooks, StoreOperation};
 use serde_json::{Value, json};
 
@@ -140,4 +141,67 @@ async fn a_tool_names_the_id_with_which_it_is_called_again() {
     let answer = call(json!({"entity": "mira", "content": "Rain.", "id": id})).await;
     assert_eq!(answer, json!({"id": id}).to_string());
     assert_eq!(count(&server).await, 1);
+}
+
+#[tokio::test]
+async fn a_repeated_request_with_a_key_writes_once() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let send = async |key: &str, body: &str| {
+        let request = server
+            .request("POST", MEMORIES)
+            .header("Idempotency-Key", key);
+        let sent = request.body(body.to_owned()).send().await;
+        Answer::of(sent.expect("it answers")).await
+    };
+    let first = send("a", r#"{"content":"Rain."}"#).await;
+    let again = send("a", r#"{"content":"Rain."}"#).await;
+    assert_eq!(first.ok(201), again.ok(201));
+    let other = send("b", r#"{"content":"Rain."}"#).await;
+    assert_ne!(first.body, *other.ok(201));
+    let refused = send("a", r#"{"content":"Snow."}"#).await;
+    let detail = refused.problem(409, "conflict");
+    assert!(detail.contains("the key was used before"), "{detail}");
+    send("", r#"{"content":"Snow."}"#)
+        .await
+        .problem(400, "invalid_input");
+    let stats = server.get("/v1/entities/mira/stats").await;
+    assert_eq!(stats.ok(200)["memories"], 2);
+    let twice = server
+        .request("POST", MEMORIES)
+        .header("Idempotency-Key", "a")
+        .header("Idempotency-Key", "b");
+    let twice = twice.body(r#"{"content":"Rain."}"#).send().await;
+    let twice = Answer::of(twice.expect("it answers")).await;
+    let detail = twice.problem(400, "invalid_input");
+    assert!(detail.contains("one Idempotency-Key"), "{detail}");
+}
+
+/// As docs/server.md says.
+#[tokio::test]
+async fn a_repeat_with_a_key_is_compared_with_what_is_stored_then() {
+    let server = TestServer::start(|_| ServerOptions::new()).await;
+    let send = async || {
+        let request = server
+            .request("POST", MEMORIES)
+            .header("Idempotency-Key", "a");
+        let sent = request.body(r#"{"content":"Rain."}"#).send().await;
+        Answer::of(sent.expect("it answers")).await
+    };
+    let first = send().await;
+    let id = first.ok(201)["id"].as_str().expect("an id");
+    let path = format!("{MEMORIES}/{id}");
+    let changed = server
+        .request("PATCH", &path)
+        .body(r#"{"content":"Snow."}"#);
+    let changed = Answer::of(changed.send().await.expect("it answers")).await;
+    changed.ok(200);
+    let refused = send().await;
+    let detail = refused.problem(409, "conflict");
+    assert!(
+        detail.contains("was changed since: read that memory"),
+        "{detail}"
+    );
+    let forgotten = server.request("DELETE", &path).send().await;
+    Answer::of(forgotten.expect("it answers")).await.ok(200);
+    assert_eq!(send().await.ok(201)["id"], id);
 }
