@@ -176,17 +176,19 @@ impl MemoryPatch {
         Ok(())
     }
 
-    /// Checks the limits of what is set and of its embedding, which must be given
-    /// exactly with new content: what a store does before an update.
+    /// Checks the limits of what is set, for the memory `id`, and of its embedding, which must
+    /// be given exactly with new content: what a store does before an update.
     ///
     /// # Errors
-    /// [`crate::MemoryError::InvalidInput`] naming what is wrong.
+    /// As [`validate_for`](Self::validate_for), and [`crate::MemoryError::InvalidInput`] naming
+    /// what is wrong.
     pub fn validate_with(
         &self,
+        id: &MemoryId,
         embedding: Option<&Embedding>,
         max_dimensions: usize,
     ) -> MemoryResult<()> {
-        self.validate()?;
+        self.validate_for(id)?;
         match (&self.content, embedding) {
             (None, None) => Ok(()),
             (Some(_), Some(embedding)) => embedding.validate(max_dimensions),
@@ -247,6 +249,7 @@ impl From<&MemoryPatch> for MemoryPatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::MemoryError;
     use crate::item::MemoryBatchItem;
 
     #[test]
@@ -313,8 +316,15 @@ mod tests {
             MemoryPatch::new().relate(id, "before"),
             MemoryPatch::new().related([(id, "before".to_owned())].into()),
         ] {
-            assert!(patch.validate_for(&id).is_err());
+            for refused in [patch.validate_for(&id), patch.validate_with(&id, None, 8)] {
+                let problem = match refused.unwrap_err() {
+                    MemoryError::InvalidInput { problem, .. } => problem,
+                    error => panic!("{error}"),
+                };
+                assert_eq!(problem, InvalidInput::SelfRelation);
+            }
             assert!(patch.validate_for(&other).is_ok());
+            assert!(patch.validate_with(&other, None, 8).is_ok());
         }
         // A link of an earlier version can be dropped.
         let patch = MemoryPatch::new().unrelate(id);

@@ -275,7 +275,7 @@ impl Store for SqliteStore {
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
         entity.validate()?;
-        patch.validate_with(embedding, limits::MAX_DIMENSIONS)?;
+        patch.validate_with(id, embedding, limits::MAX_DIMENSIONS)?;
         let update = Update {
             entity: entity.clone(),
             id: *id,

@@ -31,7 +31,7 @@ pub(crate) async fn update(
     max_dimensions: usize,
 ) -> MemoryResult<UpdateOutcome> {
     database.check_open(OPERATION)?;
-    patch.validate_with(embedding, max_dimensions)?;
+    patch.validate_with(&id, embedding, max_dimensions)?;
     let contents: Vec<String> = patch.content.iter().cloned().collect();
     let language = database.options.language;
     let entries = lexical::index_contents(OPERATION, contents, language).await?;

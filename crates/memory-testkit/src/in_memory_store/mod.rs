@@ -296,7 +296,7 @@ impl Store for InMemoryStore {
         embedding: Option<&Embedding>,
     ) -> MemoryResult<UpdateOutcome> {
         let mut state = self.open("update")?;
-        patch.validate_with(embedding, self.capabilities.max_dimensions)?;
+        patch.validate_with(id, embedding, self.capabilities.max_dimensions)?;
         state.write(entity, |entity_table| {
             entity_table.update(entity, id, patch, embedding)
         })

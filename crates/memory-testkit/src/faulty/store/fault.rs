@@ -123,6 +123,8 @@ faults! {
         OmitsAccessesOfPages => "snapshot_pages::leave_accesses_out",
         /// A patch takes away the context that it does not set.
         ClearsUnsetFields => "update::changes_what_is_set_only",
+        /// A patch that relates a memory to itself is applied without that link.
+        DropsLinksToItself => "input::patches_keep_their_limits",
         /// New vectors are added to the old.
         KeepsOldVectors => "update::replaces_the_embedding",
         /// Memories are counted by model in no way, though vectors are replaced.

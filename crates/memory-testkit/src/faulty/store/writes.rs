@@ -172,6 +172,13 @@ impl FaultyStore {
         let key = (entity.clone(), *id);
         match self.fault {
             Fault::ClearsUnsetFields => patch.context = patch.context.or(Some(None)),
+            Fault::DropsLinksToItself => {
+                patch.relate.remove(id);
+                patch
+                    .related
+                    .iter_mut()
+                    .for_each(|related| drop(related.remove(id)));
+            }
             Fault::KeepsOldVectors => {
                 if let (Some(new), Some(old)) =
                     (&mut embedding, self.fault_state().embeddings.get(&key))

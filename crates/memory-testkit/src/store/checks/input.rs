@@ -270,7 +270,8 @@ pub async fn memories_keep_their_limits(context: &CheckContext) -> CheckResult {
     untouched(context, &mira, &good.memory).await
 }
 
-/// A patch outside the bounds, or one that sets nothing, is refused.
+/// A patch outside the bounds, one that sets nothing, or one that relates a memory to itself,
+/// is refused.
 pub async fn patches_keep_their_limits(context: &CheckContext) -> CheckResult {
     let mira = context.entity("mira");
     let mut rng = context.rng();
@@ -285,6 +286,16 @@ pub async fn patches_keep_their_limits(context: &CheckContext) -> CheckResult {
         ("importance NaN", new().importance(f32::NAN)),
         ("a blank tag", new().tags([""])),
         ("a time too early", new().timestamp(at_micros(i64::MIN / 4))),
+        (
+            "a link to itself",
+            new().importance(0.25).relate(id, "like"),
+        ),
+        (
+            "all links, one to itself",
+            new()
+                .importance(0.25)
+                .related(BTreeMap::from([(id, "like".to_owned())])),
+        ),
     ];
     for (what, patch) in patches {
         let fresh = patch.content.as_ref().map(|_| embedding(1, &mut rng));

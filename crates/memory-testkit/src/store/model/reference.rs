@@ -137,6 +137,9 @@ impl Reference {
         patch: &MemoryPatch,
         embedding: Option<&Embedding>,
     ) -> Result<EmbeddedMemory, ErrorKind> {
+        if patch.relate.contains_key(&id) {
+            return Err(ErrorKind::InvalidInput);
+        }
         let entity = self.0.get_mut(name).ok_or(ErrorKind::NotFound)?;
         let row = entity.rows.get(&id).ok_or(ErrorKind::NotFound)?;
         if row.memory.archived_by.is_some() {
