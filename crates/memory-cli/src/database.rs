@@ -9,7 +9,7 @@ use memory::cache::SharedCache;
 use memory::onnx::{OnnxEmbedder, OnnxOptions};
 #[cfg(feature = "postgres")]
 use memory::postgres::{Migrations, PgOptions, configure_postgres};
-use memory::sqlite::{ConversionProgress, SqliteOptions, SqliteStore};
+use memory::sqlite::{SqliteOptions, SqliteStore};
 use memory::store::{BackupOptions, Store};
 use memory::{ErrorKind, MemoryConfig, MemoryError, MemoryResult, MemorySystem, Settings};
 
@@ -329,13 +329,10 @@ impl Database {
         Err(no_postgres())
     }
 
-    /// How far the words of memories are converted to the current analysis of texts, in the
-    /// file that was opened; `None` where all are, and on a server.
-    pub(crate) async fn conversion_progress(&self) -> MemoryResult<Option<ConversionProgress>> {
-        match self.file_store.get() {
-            Some(store) => store.conversion_progress().await,
-            None => Ok(None),
-        }
+    /// The store of the file, or of the database in memory, that was opened; `None` for one on a
+    /// server.
+    pub(crate) fn file_store(&self) -> Option<&SqliteStore> {
+        self.file_store.get().map(Arc::as_ref)
     }
 
     /// Opens a database file, or a database in memory.

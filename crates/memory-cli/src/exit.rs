@@ -115,10 +115,18 @@ impl Failure {
 
     /// An error while writing to `path`; a closed pipe ends the run silently.
     pub(crate) fn write(path: &Path, error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::OutputClosed
-        } else {
-            Self::io(format_args!("write {}", path.display()), error)
+        let shown = path.display();
+        match (error.kind(), path.parent()) {
+            (io::ErrorKind::BrokenPipe, _) => Self::OutputClosed,
+            // As `MemorySystem::backup` says it.
+            (io::ErrorKind::NotFound, Some(folder)) if is_missing(folder) => {
+                let folder = folder.display();
+                let message = format!(
+                    "cannot write {shown}: the folder {folder} does not exist; create it first"
+                );
+                Self::new(Code::Missing, "missing", message)
+            }
+            _ => Self::io(format_args!("write {shown}"), error),
         }
     }
 
@@ -266,6 +274,11 @@ impl From<TokensError> for Failure {
     fn from(error: TokensError) -> Self {
         Self::new(Code::Usage, "configuration", error.to_string())
     }
+}
+
+/// Whether a folder does not exist. That of a file without one in its path does.
+fn is_missing(folder: &Path) -> bool {
+    !folder.as_os_str().is_empty() && !folder.exists()
 }
 
 /// Reports a command line that cannot be parsed, or prints the requested help.

@@ -35,6 +35,7 @@ use crate::operations::replace_vectors::{
 use crate::operations::snapshot_pages::{CountPages, ReadPages, WritePages};
 use crate::operations::stats::{ListEntities, RecentlyAccessedEntities, Stats};
 use crate::operations::update::Update;
+use crate::operations::write_access;
 use crate::options::{Location, SqliteOptions};
 use crate::reindex::conversion_progress::{ConversionProgress, ReadProgress};
 use crate::search::Search;
@@ -107,6 +108,16 @@ impl SqliteStore {
     /// As [`Store::entity_stats`].
     pub async fn conversion_progress(&self) -> MemoryResult<Option<ConversionProgress>> {
         self.database.read(ReadProgress).await
+    }
+
+    /// Whether writes are refused with
+    /// [`ErrorKind::ReadOnly`](memory_core::ErrorKind::ReadOnly): the database was opened for
+    /// reading only, or this process has no permission to write to its file. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::entity_stats`].
+    pub async fn is_read_only(&self) -> MemoryResult<bool> {
+        write_access::is_read_only(&self.database).await
     }
 
     fn origin(&self) -> Origin {

@@ -82,7 +82,7 @@ pub(crate) async fn run(database: &Database, output: &mut Output) -> Result<(), 
     let has_model = model.is_some() && findings.iter().all(|finding| finding.healthy);
     match read_entities(database, model).await {
         Ok(read) => {
-            findings.push(describe_database(database, &read));
+            findings.push(describe_database(database, &read).await);
             findings.extend(describe_conversion(database).await);
             if has_model {
                 findings.push(check_vectors(&read).await);
@@ -180,7 +180,15 @@ async fn read_entities(
     })
 }
 
-fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
+async fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
+    let mut access = "";
+    if let Some(store) = database.file_store() {
+        match store.is_read_only().await {
+            Ok(true) => access = " (read-only)",
+            Ok(false) => {}
+            Err(error) => return Finding::failed(DATABASE, &error.into()),
+        }
+    }
     let location = match database.file() {
         Some(file) => file.display().to_string(),
         None if database.is_standby() => {
@@ -196,7 +204,7 @@ fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
         .map_or_else(String::new, |size| format!(", {}", format_bytes(size)));
     Finding::healthy(
         DATABASE,
-        format!("{location}: {memories} of {entities}{size}"),
+        format!("{location}{access}: {memories} of {entities}{size}"),
     )
 }
 
@@ -204,7 +212,7 @@ fn describe_database(database: &Database, opened: &OpenedDatabase) -> Finding {
 /// all are.
 async fn describe_conversion(database: &Database) -> Option<Finding> {
     const PART: &str = "words";
-    let progress = match database.conversion_progress().await {
+    let progress = match database.file_store()?.conversion_progress().await {
         Ok(progress) => progress?,
         Err(error) => return Some(Finding::failed(PART, &error.into())),
     };

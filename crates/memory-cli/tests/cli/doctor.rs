@@ -116,6 +116,20 @@ fn checks_pass_with_runtime_model_and_database() {
 }
 
 #[test]
+fn a_database_that_only_reads_is_reported() {
+    let dir = TestDir::new();
+    dir.run(&["retain", "mira", "Rain."]).code(0);
+    let is_read_only = |url: &str| {
+        let run = dir.run(&["--json", "--db", url, "doctor"]).code(0);
+        let detail = part(&run.json(), "database")["detail"].to_string();
+        assert!(detail.contains("1 memory of 1 entity"), "{detail}");
+        detail.contains("memory.db (read-only): ")
+    };
+    assert!(!is_read_only("memory.db"));
+    assert!(is_read_only("sqlite:memory.db?mode=ro"));
+}
+
+#[test]
 fn a_conversion_of_words_is_reported_with_how_far_it_is() {
     let dir = TestDir::new();
     let lines = (0..8).map(|number| format!(r#"{{"entity":"mira","content":"Rain {number}."}}"#));

@@ -127,7 +127,6 @@ fn exports_are_private_and_replaced_only_when_complete() {
     assert_eq!(dir.read("new.jsonl"), complete);
     for (path, error) in [
         (".", "directory"),
-        ("missing/x.jsonl", "No such file"),
         ("new/", "does not name a file"),
         ("/dev/full", "No space"),
     ] {
@@ -136,6 +135,18 @@ fn exports_are_private_and_replaced_only_when_complete() {
             .fails(1, "io");
         assert!(
             message.contains(path) && message.contains(error),
+            "{message}"
+        );
+    }
+    // As a backup does.
+    for command in [
+        ["export", "--output", "missing/x"].as_slice(),
+        &["backup", "missing/x"],
+    ] {
+        let run = dir.run(&[&["--json"], command].concat());
+        let message = run.fails(6, "missing");
+        assert!(
+            message.contains("missing/x") && message.contains("missing does not exist"),
             "{message}"
         );
     }

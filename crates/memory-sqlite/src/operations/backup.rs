@@ -95,15 +95,16 @@ fn check_target(
             }
         }
     }
-    match target.parent() {
-        Some(folder) if folder.is_dir() => {}
-        _ => {
-            return Err(MemoryError::store(
-                ErrorKind::Missing,
-                OPERATION,
-                format!("the folder of {shown} does not exist; create it first"),
-            ));
-        }
+    let folder = target.parent().unwrap_or(target);
+    if !folder.is_dir() {
+        return Err(MemoryError::store(
+            ErrorKind::Missing,
+            OPERATION,
+            format!(
+                "cannot write {shown}: the folder {} does not exist; create it first",
+                folder.display()
+            ),
+        ));
     }
     if target.is_dir() {
         return Err(refuse(format!(

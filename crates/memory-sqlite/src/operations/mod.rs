@@ -16,3 +16,4 @@ pub(crate) mod replace_vectors;
 pub(crate) mod snapshot_pages;
 pub(crate) mod stats;
 pub(crate) mod update;
+pub(crate) mod write_access;

@@ -136,6 +136,7 @@ mod permissions {
         let before = contents(folder);
 
         let store = open(&path).await;
+        assert!(store.is_read_only().await.unwrap(), "no permission");
         let got = store.get(&mira(), &ids(&batch)).await.unwrap();
         assert_eq!(got.memories.iter().flatten().count(), 10);
         let error = store.insert(&memories(1, 9)).await.unwrap_err();
@@ -154,6 +155,7 @@ mod permissions {
         assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
         let options = SqliteOptions::new(&path).read_only();
         let store = SqliteStore::open_with(options).await.unwrap();
+        assert!(store.is_read_only().await.unwrap(), "opened so");
         let got = store.get(&mira(), &ids(&batch)).await.unwrap();
         assert_eq!(got.memories.iter().flatten().count(), 10);
         store.close().await.unwrap();
@@ -165,6 +167,7 @@ mod permissions {
         allow(folder, 0o755);
         allow(&path, 0o644);
         let other = open(&path).await;
+        assert!(!other.is_read_only().await.unwrap());
         other.insert(&memories(5, 9)).await.unwrap();
         let error = store.get(&mira(), &ids(&batch)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Other, "{error}");
