@@ -174,7 +174,7 @@ impl Call<'_> {
             relation: &link.relation,
             id: link.memory.id,
         }))?;
-        let counted = count_omitted_links(&self.memory, &self.entity, get.id, &related).await?;
+        let counted = count_omitted_links(self.memory, &self.entity, get.id, &related).await?;
         let unlisted = usize::try_from(counted).unwrap_or(usize::MAX);
         let omitted = (related.len() - links.len()).saturating_add(unlisted);
         let note = match unlisted {
