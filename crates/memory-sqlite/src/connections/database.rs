@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use memory_core::{
     BackupOptions, ChangeMarker, ErrorKind, InsertOutcome, Language, MemoryError, MemoryResult,
@@ -17,7 +18,6 @@ use crate::connections::cancel::CancelSignal;
 use crate::connections::pool::{MeasuredPool, Role};
 use crate::connections::stop_signal::{StopOnDrop, StopSignal};
 use crate::connections::transaction::{Session, Transaction};
-use crate::connections::write_lock::WriteLock;
 use crate::connections::writer::Writer;
 use crate::error::Failure;
 use crate::insert::Insert;
@@ -62,11 +62,11 @@ pub(crate) struct DatabaseFile {
 }
 
 impl Database {
-    /// `writer`: the pool of the connection that writes, and the lock that it takes. `file`:
-    /// `None` for a database in memory. To be called within a Tokio runtime.
+    /// `file`: `None` for a database in memory. To be called within a Tokio runtime.
     pub(crate) fn new(
         readers: SqlitePool,
-        writer: Option<(SqlitePool, WriteLock)>,
+        writer: Option<SqlitePool>,
+        busy_timeout: Duration,
         file: Option<DatabaseFile>,
     ) -> Self {
         let mut path = None;
@@ -84,15 +84,14 @@ impl Database {
             Role::Write
         };
         let readers = MeasuredPool::new(readers, read);
+        let writer = match path {
+            Some(_) => writer.map(|writer| MeasuredPool::new(writer, Role::Write)),
+            None => writer.map(|_| Arc::clone(&readers)),
+        };
         let commits = path.as_deref().map(WalIndex::new);
         let commits = commits.map(|wal_index| Arc::new(OwnCommits::new(wal_index)));
-        let writer = writer.map(|(pool, lock)| {
-            let pool = match path {
-                Some(_) => MeasuredPool::new(pool, Role::Write),
-                None => Arc::clone(&readers),
-            };
-            Writer::new(pool, lock, commits.clone(), flusher, log_is_left)
-        });
+        let writer = writer
+            .map(|pool| Writer::new(pool, busy_timeout, commits.clone(), flusher, log_is_left));
         let (stop, stop_signal) = StopOnDrop::new();
         Self {
             readers,

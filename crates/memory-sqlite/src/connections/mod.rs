@@ -7,5 +7,4 @@ pub(crate) mod failed_wait;
 pub(crate) mod pool;
 pub(crate) mod stop_signal;
 pub(crate) mod transaction;
-pub(crate) mod write_lock;
 pub(crate) mod writer;

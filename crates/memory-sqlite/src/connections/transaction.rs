@@ -11,7 +11,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 use sqlx::{Executor, Row};
 
 use crate::connections::pool::MeasuredPool;
-use crate::error::{Failure, SQLITE_BUSY};
+use crate::error::Failure;
 
 /// One operation of the store, run within one transaction.
 pub(crate) trait Transaction: Send + 'static {
@@ -73,54 +73,33 @@ impl Session {
             let result = transaction.run(&mut self.conn).await;
             return result.map_err(|failure| failure.into_error(T::OPERATION));
         }
-        let begun = self.begin("BEGIN").await;
-        begun.map_err(|failure| failure.into_error(T::OPERATION))?;
-        self.run(transaction).await
+        self.run("BEGIN", transaction).await
     }
 
-    /// Begins a transaction.
+    /// Runs a transaction between `begin` and a commit, or a rollback if it
+    /// fails.
     ///
     /// The statements are plain SQL and not the driver's own transactions:
     /// SQLite ends a transaction by itself on some errors (a full disk among
     /// them), and the driver's count of open transactions is wrong afterward.
-    pub(crate) async fn begin(&mut self, begin: &'static str) -> Result<(), Failure> {
+    pub(crate) async fn run<T: Transaction>(
+        &mut self,
+        begin: &'static str,
+        transaction: T,
+    ) -> MemoryResult<T::Output> {
         self.in_transaction = true;
-        let result = self.conn.execute(begin).await;
-        let result = result.map(drop).map_err(Failure::from);
-        match &result {
-            Ok(()) => {}
-            // None has begun.
-            Err(failure) if failure.primary_code() == Some(SQLITE_BUSY) => {
-                self.in_transaction = false;
-            }
-            Err(_) => {
-                self.roll_back().await;
-            }
-        }
-        result
-    }
-
-    /// Runs a transaction that has begun, up to its commit, or a rollback if it fails.
-    pub(crate) async fn run<T: Transaction>(&mut self, transaction: T) -> MemoryResult<T::Output> {
-        let result = self.run_and_commit(transaction).await;
+        let result = self.run_and_commit(begin, transaction).await;
         if result.is_err() {
-            self.roll_back().await;
+            // The only error here says that SQLite has rolled back already.
+            let _ = self.conn.execute("ROLLBACK").await;
         }
         self.in_transaction = false;
         result
     }
 
-    /// Rolls a transaction back, and returns whether one was open: otherwise SQLite has rolled
-    /// it back already, or it never began.
-    async fn roll_back(&mut self) -> bool {
-        let result = self.conn.execute("ROLLBACK").await;
-        self.in_transaction = false;
-        result.is_ok()
-    }
-
-    /// Runs a transaction that is one text of statements, with its commit, and with its
-    /// beginning if it has not begun. The last two return a row behind the commit; returns the
-    /// second of these, `None` where it failed.
+    /// Runs a transaction that is one text of statements, with its beginning and its
+    /// commit, of which the last two return a row behind the commit; returns the second of
+    /// these, `None` where it failed.
     ///
     /// # Errors
     /// The failure, and whether it was rolled back for certain.
@@ -133,14 +112,24 @@ impl Session {
             .await
             .map_err(|error| (error.into(), false));
         if let Err((_, is_rolled_back)) = &mut result {
-            *is_rolled_back = self.roll_back().await;
+            // An error says that none is open: SQLite has rolled back already, or it never
+            // began.
+            *is_rolled_back = self.conn.execute("ROLLBACK").await.is_ok();
         }
         self.in_transaction = false;
         result
     }
 
-    async fn run_and_commit<T: Transaction>(&mut self, transaction: T) -> MemoryResult<T::Output> {
+    async fn run_and_commit<T: Transaction>(
+        &mut self,
+        begin: &'static str,
+        transaction: T,
+    ) -> MemoryResult<T::Output> {
         let into_error = |failure: Failure| failure.into_error(T::OPERATION);
+        self.conn
+            .execute(begin)
+            .await
+            .map_err(|error| into_error(error.into()))?;
         let output = transaction.run(&mut self.conn).await.map_err(into_error)?;
         match self.conn.execute("COMMIT").await {
             Ok(_) => Ok(output),

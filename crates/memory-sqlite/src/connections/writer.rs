@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use tokio::sync::oneshot;
@@ -12,7 +12,6 @@ use crate::connections::database::runtime_stopped;
 use crate::connections::failed_wait::FailedWait;
 use crate::connections::pool::MeasuredPool;
 use crate::connections::transaction::{Session, Transaction};
-use crate::connections::write_lock::WriteLock;
 use crate::error::{self, Failure, SQLITE_BUSY};
 use crate::insert::Insert;
 use crate::insert::quick::QuickInsert;
@@ -27,7 +26,7 @@ pub(crate) struct Writer {
     /// One connection.
     pool: Arc<MeasuredPool>,
     wal: Arc<Wal>,
-    pub(crate) lock: Arc<WriteLock>,
+    busy_timeout: Duration,
     failed_wait: Arc<FailedWait>,
     /// Of a database in a file, which has a log to checkpoint.
     commits: Option<Arc<OwnCommits>>,
@@ -57,19 +56,17 @@ impl Writer {
     /// `log_is_left`: whether a process left a log behind, which is truncated then.
     pub(crate) fn new(
         pool: Arc<MeasuredPool>,
-        lock: WriteLock,
+        busy_timeout: Duration,
         commits: Option<Arc<OwnCommits>>,
         flusher: Option<Arc<LogFlusher>>,
         log_is_left: bool,
     ) -> Self {
-        let lock = Arc::new(lock);
-        let wal = Wal::new(Arc::clone(&lock), flusher.clone(), log_is_left);
-        let wal = Arc::new(wal);
+        let wal = Arc::new(Wal::new(busy_timeout, flusher.clone(), log_is_left));
         wal.schedule_truncation(&pool);
         Self {
             pool,
             wal,
-            lock,
+            busy_timeout,
             failed_wait: Arc::default(),
             commits,
             flusher,
@@ -195,23 +192,10 @@ impl Writer {
         origin: &Origin,
     ) -> MemoryResult<Option<Committed<BTreeMap<i64, CountDelta>>>> {
         let into_error = |failure: Failure| failure.into_error(Insert::OPERATION);
-        let (statements, deltas) = insert.into_statements().map_err(into_error)?;
+        let (statements, deltas) = insert.into_query().map_err(into_error)?;
         let began = Instant::now();
-        self.lock.yield_to_others().await;
         let uncounted = self.commits.as_ref().map(OwnCommits::begin);
-        let mut result = session.run_at_once(statements.query()).await;
-        let timeout = self.lock.busy_timeout();
-        // It never began.
-        if let Err((failure, false)) = &result
-            && failure.primary_code() == Some(SQLITE_BUSY)
-            && began.elapsed() < timeout
-        {
-            result = match self.lock.begin(session, began, timeout).await {
-                Ok(()) => session.run_at_once(statements.query_after_begin()).await,
-                Err(failure) => Err((failure, false)),
-            };
-        }
-        let data_version = match result {
+        let data_version = match session.run_at_once(statements).await {
             Ok(data_version) => data_version,
             Err((failure, is_rolled_back)) => {
                 let code = failure.primary_code();
@@ -260,27 +244,20 @@ impl Writer {
         session: &mut Session,
         transaction: T,
     ) -> MemoryResult<T::Output> {
-        let longest = self.lock.busy_timeout();
-        let timeout = T::MAX_BUSY_TIMEOUT.map_or(longest, |max| max.min(longest));
-        let usual = self.lock.attempt_timeout();
-        let into_error = |failure: Failure| failure.into_error(T::OPERATION);
-        if timeout < usual {
+        let shorter = T::MAX_BUSY_TIMEOUT.filter(|timeout| *timeout < self.busy_timeout);
+        let into_error = |error: sqlx::Error| Failure::from(error).into_error(T::OPERATION);
+        if let Some(timeout) = shorter {
             wal::set_busy_timeout(&mut session.conn, timeout)
                 .await
-                .map_err(|error| into_error(error.into()))?;
+                .map_err(into_error)?;
         }
         let began = Instant::now();
-        self.lock.yield_to_others().await;
-        let result = match self.lock.begin(session, began, timeout).await {
-            Ok(()) => session.run(transaction).await,
-            Err(failure) => Err(into_error(failure)),
-        };
-        if timeout == longest {
+        let result = session.run("BEGIN IMMEDIATE", transaction).await;
+        if shorter.is_none() {
             let error = result.as_ref().err().map(MemoryError::kind);
             self.failed_wait.note(began, error);
-        }
-        if timeout < usual {
-            let reset = wal::set_busy_timeout(&mut session.conn, usual).await;
+        } else {
+            let reset = wal::set_busy_timeout(&mut session.conn, self.busy_timeout).await;
             return result.and_then(|output| match reset {
                 Ok(()) => Ok(output),
                 Err(error) => Err(Failure::from(error).into_commit_error(T::OPERATION)),

@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memory_core::{EntityId, Fingerprint, InsertOutcome};
+use sqlx::query;
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::{Execute, query, query_with};
 
 use crate::error::Failure;
 use crate::insert::Insert;
@@ -56,14 +56,12 @@ pub(crate) struct QuickInsert {
     deltas: BTreeMap<i64, CountDelta>,
 }
 
-/// An insert that has begun. A literal for `concat!`.
-///
 /// The error where a row differs is an overflow of an integer. The row of the marker says
 /// that the transaction was committed, whatever becomes of the last statement.
-macro_rules! insert_after_begin {
-    () => {
-        concat!(
-            "SELECT CASE WHEN EXISTS (
+const INSERT: &str = concat!(
+    "BEGIN IMMEDIATE;
+
+     SELECT CASE WHEN EXISTS (
          SELECT 1 FROM jsonb_each(?) AS known
          LEFT JOIN entity AS e ON e.entity_key = known.value ->> 0
          WHERE (e.generation, e.next_number, e.memory_count, e.tombstone_count) IS NOT
@@ -73,21 +71,15 @@ macro_rules! insert_after_begin {
      ) THEN abs(-9223372036854775807 - 1) END;
 
      ",
-            insert_all!(),
-            ";
+    insert_all!(),
+    ";
 
      COMMIT;
 
      SELECT 'committed';
 
      PRAGMA data_version"
-        )
-    };
-}
-
-/// An insert with its beginning, and the rest of it.
-const INSERT: &str = concat!("BEGIN IMMEDIATE; ", insert_after_begin!());
-const INSERT_AFTER_BEGIN: &str = insert_after_begin!();
+);
 
 impl KnownEntities {
     /// Remembers the rows of entities after a transaction that is not committed yet: should
@@ -219,33 +211,22 @@ impl KnownEntities {
 }
 
 impl QuickInsert {
-    /// The whole transaction, and what it does to the counts of each entity, by its key.
-    pub(crate) fn into_statements(
-        self,
-    ) -> Result<(Statements, BTreeMap<i64, CountDelta>), Failure> {
+    /// The text of the whole transaction, whose last row is the data version after it,
+    /// and what it does to the counts of each entity, by its key.
+    pub(crate) fn into_query(self) -> Result<WholeTransaction, Failure> {
         let query = query(INSERT).bind(self.guard).bind(analysis_state::VERSION);
-        let mut query = self
+        let query = self
             .rows
             .bind(query, Some(entity::encode_deltas(&self.deltas)?));
-        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
-        Ok((Statements(arguments.unwrap_or_default()), self.deltas))
+        Ok((query, self.deltas))
     }
 }
 
-/// The arguments of a transaction as one text, whose last row is the data version after it.
-pub(crate) struct Statements(SqliteArguments);
-
-impl Statements {
-    /// With the beginning of the transaction.
-    pub(crate) fn query(&self) -> Query<'static, Sqlite, SqliteArguments> {
-        query_with(INSERT, self.0.clone())
-    }
-
-    /// For a transaction that has begun.
-    pub(crate) fn query_after_begin(self) -> Query<'static, Sqlite, SqliteArguments> {
-        query_with(INSERT_AFTER_BEGIN, self.0)
-    }
-}
+/// See [`QuickInsert::into_query`].
+type WholeTransaction = (
+    Query<'static, Sqlite, SqliteArguments>,
+    BTreeMap<i64, CountDelta>,
+);
 
 #[cfg(test)]
 mod tests {

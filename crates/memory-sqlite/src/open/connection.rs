@@ -7,11 +7,10 @@ use std::{fs, io};
 
 use memory_core::{ErrorKind, MemoryError, MemoryResult};
 use sqlx::pool::PoolOptions;
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqlitePool, SqliteSynchronous};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Executor, query_scalar};
 
 use crate::connections::database::{Database, DatabaseFile, check_runtime};
-use crate::connections::write_lock::WriteLock;
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::open::immutable_file::ImmutableFile;
 use crate::open::inspect::{self, FileState};
@@ -28,7 +27,7 @@ pub(crate) const OPERATION: &str = "open";
 /// Bytes of a page. Vectors of 384 dimensions fill such pages to 94 % and
 /// those of 768 to 75 %, where the default of 4,096 wastes a quarter on the
 /// first and is equal on the second; a scan reads them in half the time.
-pub(crate) const PAGE_SIZE: u32 = 8_192;
+const PAGE_SIZE: u32 = 8_192;
 
 /// Rows that a connection reads ahead of the task that consumes them.
 const ROWS_AHEAD: usize = 1_024;
@@ -48,9 +47,13 @@ pub(crate) async fn open(options: &SqliteOptions) -> MemoryResult<Database> {
             let pool = connect_pool(1, base_options(options))
                 .await
                 .map_err(open_error)?;
-            prepare(&pool, None, options).await?;
-            let lock = WriteLock::without_log(options.busy_timeout);
-            Ok(Database::new(pool.clone(), Some((pool, lock)), None))
+            prepare(&pool, options).await?;
+            Ok(Database::new(
+                pool.clone(),
+                Some(pool),
+                options.busy_timeout,
+                None,
+            ))
         }
         Location::File(path) => {
             let path = absolute_path(path)?;
@@ -85,16 +88,16 @@ async fn open_file(named: &Path, options: &SqliteOptions) -> MemoryResult<Databa
         Err(error) => return Err(unwritable_error(error, state, path)),
     };
     let prepared = if options.migrate {
-        prepare(&writer, Some(&inspect::with_suffix(path, "-wal")), options).await
+        prepare(&writer, options).await
     } else {
         check_schema(&writer, options.schema).await
     };
-    let taken_over = match prepared {
-        Ok(()) => take_over(&writer, path, options).await,
+    let flusher = match prepared {
+        Ok(()) => own_flusher(&writer, path, options).await,
         Err(error) => Err(error),
     };
-    let (lock, flusher) = match taken_over {
-        Ok(taken_over) => taken_over,
+    let flusher = match flusher {
+        Ok(flusher) => flusher,
         Err(error) => {
             writer.close().await;
             return Err(error);
@@ -110,7 +113,7 @@ async fn open_file(named: &Path, options: &SqliteOptions) -> MemoryResult<Databa
     };
     // Without migration the schema may be older, and nothing is converted.
     let is_converting = options.migrate && is_converting(&readers).await?;
-    let database = Database::new(readers, Some((writer, lock)), Some(file));
+    let database = Database::new(readers, Some(writer), options.busy_timeout, Some(file));
     if is_converting {
         database.start_conversion(options.language);
     }
@@ -164,7 +167,8 @@ async fn open_for_reading(
         flusher: None,
         log_is_left: false,
     };
-    Ok(Database::new(readers, None, Some(file)))
+    let timeout = options.busy_timeout;
+    Ok(Database::new(readers, None, timeout, Some(file)))
 }
 
 async fn is_converting(readers: &SqlitePool) -> MemoryResult<bool> {
@@ -174,13 +178,17 @@ async fn is_converting(readers: &SqlitePool) -> MemoryResult<bool> {
     Ok(analysis.is_converting())
 }
 
-/// Takes waiting for the lock of writers and flushing the log over from SQLite, where the
-/// database has a log. On a connection that replaces a broken one, SQLite does both.
-async fn take_over(
+/// Takes flushing the log over from SQLite, where acknowledged writes survive a power
+/// failure and the log is flushed in the same way here. Elsewhere, and on a connection
+/// that replaces a broken one, SQLite flushes in each commit and checkpoints by itself.
+async fn own_flusher(
     writer: &SqlitePool,
     path: &Path,
     options: &SqliteOptions,
-) -> MemoryResult<(WriteLock, Option<Arc<LogFlusher>>)> {
+) -> MemoryResult<Option<Arc<LogFlusher>>> {
+    if options.synchronous != Synchronous::Full || !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
     let mut conn = writer.acquire().await.map_err(open_error)?;
     let mode: String = query_scalar("PRAGMA journal_mode")
         .fetch_one(&mut *conn)
@@ -188,29 +196,9 @@ async fn take_over(
         .map_err(open_error)?;
     // A copy that was opened without migrating it may have no log.
     if mode != "wal" {
-        return Ok((WriteLock::without_log(options.busy_timeout), None));
-    }
-    let log = inspect::with_suffix(path, "-wal");
-    let lock = WriteLock::of_log(options.busy_timeout, &log);
-    wal::set_busy_timeout(&mut conn, lock.attempt_timeout())
-        .await
-        .map_err(open_error)?;
-    let flusher = own_flusher(&mut conn, &log, options).await?;
-    Ok((lock, flusher))
-}
-
-/// Takes flushing the log over from SQLite, where acknowledged writes survive a power
-/// failure and the log is flushed in the same way here. Elsewhere SQLite flushes in each
-/// commit and checkpoints by itself.
-async fn own_flusher(
-    conn: &mut SqliteConnection,
-    log: &Path,
-    options: &SqliteOptions,
-) -> MemoryResult<Option<Arc<LogFlusher>>> {
-    if options.synchronous != Synchronous::Full || !cfg!(target_os = "linux") {
         return Ok(None);
     }
-    let Ok(flusher) = LogFlusher::open(log) else {
+    let Ok(flusher) = LogFlusher::open(&inspect::with_suffix(path, "-wal")) else {
         return Ok(None);
     };
     // Checkpoints are those of `wal`, which wait for a pause.
@@ -260,17 +248,13 @@ async fn connect_checked(
     Ok(pool)
 }
 
-/// `log`: where the log is; `None` for a database in memory.
-async fn prepare(
-    writer: &SqlitePool,
-    log: Option<&Path>,
-    options: &SqliteOptions,
-) -> MemoryResult<()> {
+async fn prepare(writer: &SqlitePool, options: &SqliteOptions) -> MemoryResult<()> {
     let mut conn = writer.acquire().await.map_err(open_error)?;
-    schema::prepare(&mut conn, log, options)
+    let in_file = options.location != Location::Memory;
+    schema::prepare(&mut conn, in_file, options)
         .await
         .map_err(open_error)?;
-    if log.is_some() {
+    if in_file {
         // So that the main file alone is never without its schema.
         wal::checkpoint(&mut conn).await;
     }

@@ -1,6 +1,5 @@
 //! The schema: checking which application owns a database, and migrations.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use memory_core::{ErrorKind, MemoryError};
@@ -8,13 +7,11 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
-use crate::connections::write_lock::WriteLock;
 use crate::error::{Failure, SQLITE_BUSY};
 use crate::open::connection::OPERATION;
 use crate::options::{RequiredSchema, SqliteOptions};
 use crate::reindex;
 use crate::reindex::analysis_state::AnalysisState;
-use crate::wal;
 
 /// The application id in the header of every memory database, which SQLite and
 /// `file` read: "Memo" in ASCII.
@@ -111,35 +108,17 @@ pub(crate) async fn read_owner(conn: &mut SqliteConnection) -> Result<Owner, Fai
 
 /// Claims an empty database, or checks that it is a memory database, applies the
 /// missing migrations, and begins to convert what is indexed by an older analysis of texts.
-///
-/// `log`: where the log is; `None` for a database in memory.
 pub(crate) async fn prepare(
     conn: &mut SqliteConnection,
-    log: Option<&Path>,
+    in_file: bool,
     options: &SqliteOptions,
 ) -> Result<(), Failure> {
     if read_owner(conn).await? == Owner::Empty {
         claim(conn).await?;
     }
-    let timeout = options.busy_timeout;
-    let lock = match log {
-        Some(log) => {
-            enable_wal_mode(conn, timeout).await?;
-            WriteLock::of_log(timeout, log)
-        }
-        None => WriteLock::without_log(timeout),
-    };
-    wal::set_busy_timeout(conn, lock.attempt_timeout()).await?;
-    let mut wait = lock.wait(Instant::now(), timeout);
-    loop {
-        match update(conn).await {
-            Err(failure) if wait.tries_again(&failure) => {}
-            outcome => return outcome,
-        }
+    if in_file {
+        enable_wal_mode(conn, options.busy_timeout).await?;
     }
-}
-
-async fn update(conn: &mut SqliteConnection) -> Result<(), Failure> {
     if !is_current(conn).await? {
         migrate(conn).await?;
     }

@@ -3,10 +3,8 @@
 //! was erased.
 //!
 //! Truncating needs a moment without any reader of the log, also of its newest state. An
-//! attempt has the lock of writers, also of those in other processes, while it waits for one
-//! and while it copies what is not copied yet. So the log is copied without that lock before
-//! each attempt, as far as the readers let it, and there is none where they leave too much of
-//! it. A reader may take minutes, such as a backup: attempts with the next writes and in
+//! attempt that waits for one has the lock of writers, also of those in other processes,
+//! and a reader may take minutes, such as a backup. So attempts with the next writes and in
 //! the background do not wait. Short reads that overlap may leave them no such moment at
 //! all: after some time one in the background waits a little, at long intervals. Readers
 //! that come while it waits read the main file, which has everything then.
@@ -22,7 +20,6 @@
 
 pub(crate) mod log_flush;
 pub(crate) mod own_commits;
-mod truncation;
 pub(crate) mod wal_index;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,11 +30,8 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::connections::pool::MeasuredPool;
-use crate::connections::write_lock::WriteLock;
-use crate::open::connection;
 use crate::wal::log_flush::LogFlusher;
 use crate::wal::own_commits::OwnCommits;
-use crate::wal::truncation::{MAX_TIMES, MAX_WAIT, Truncation};
 
 /// The time to the second attempt to truncate, in the background; it doubles with each
 /// that follows.
@@ -46,9 +40,24 @@ const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// The longest time between two attempts.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// How long attempts do not wait for readers.
+const MIN_PENDING: Duration = Duration::from_secs(2);
+
+/// How long an attempt waits for readers after that, or in a log of [`LARGE_LOG_BYTES`].
+/// Writes are held up for as long.
+const MAX_WAIT: Duration = Duration::from_millis(250);
+
+/// The time between two attempts that wait, as a multiple of the first one's wait: writes are
+/// held up for at most a twentieth of it.
+const WAIT_INTERVAL: u32 = 20;
+
 /// The size of the log from which on attempts wait for readers; twice as long in one twice as
 /// large.
 const LARGE_LOG_BYTES: u64 = 4 * MAX_LOG_BYTES;
+
+/// The longest wait in proportion to that for a large log: 2 s, or half of the busy timeout if
+/// that is less, since other processes wait for the lock of writers meanwhile.
+const MAX_TIMES: u32 = 8;
 
 /// How long closing makes attempts that do not wait, before one that does. The connection
 /// is free between them.
@@ -64,12 +73,6 @@ const MAX_DELAY: Duration = Duration::from_secs(1);
 /// this size: overwriting it takes less than growing it.
 pub(crate) const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How many frames of the log an attempt to truncate it may leave to be copied while it has
-/// the lock of writers, or a part of the log if that is more: readers that overlap leave what
-/// was written since the first of them began, in a log of any size.
-const MAX_REST_FRAMES: i64 = MAX_LOG_BYTES.cast_signed() / connection::PAGE_SIZE as i64;
-const MAX_REST_SHARE: i64 = 16;
-
 /// Copies what it can without waiting for anyone.
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
@@ -82,18 +85,42 @@ pub(crate) struct Wal {
     /// Checkpoints in the background.
     checkpoints: PendingWork<()>,
     last_write: Mutex<Instant>,
-    lock: Arc<WriteLock>,
-    /// See [`LARGE_LOG_BYTES`] and [`MAX_REST_FRAMES`].
+    busy_timeout: Duration,
+    /// See [`LARGE_LOG_BYTES`].
     large_log_bytes: u64,
-    max_rest_frames: i64,
     /// What a failed flush leaves in the log may not be copied to the main file.
     flusher: Option<Arc<LogFlusher>>,
+}
+
+/// What is known of truncating the log.
+#[derive(Debug, Default)]
+struct Truncation {
+    /// Since when erased content may be in it.
+    pending_since: Option<Instant>,
+    /// Until when no attempt waits for readers.
+    next_wait: Option<Instant>,
+}
+
+impl Truncation {
+    /// How long an attempt in the background that begins now waits for readers, in a log so
+    /// many times as large as a large one.
+    fn begin_wait(&mut self, now: Instant, times: u32) -> Duration {
+        let is_pending = self
+            .pending_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= MIN_PENDING);
+        let wait = MAX_WAIT * times.clamp(u32::from(is_pending), MAX_TIMES);
+        if self.next_wait.is_some_and(|next| now < next) || wait.is_zero() {
+            return Duration::ZERO;
+        }
+        self.next_wait = Some(now + wait * WAIT_INTERVAL);
+        wait
+    }
 }
 
 impl Wal {
     /// `is_left`: whether a process left a log behind, which may have erased content.
     pub(crate) fn new(
-        lock: Arc<WriteLock>,
+        busy_timeout: Duration,
         flusher: Option<Arc<LogFlusher>>,
         is_left: bool,
     ) -> Self {
@@ -106,9 +133,8 @@ impl Wal {
             truncations: PendingWork::default(),
             checkpoints: PendingWork::default(),
             last_write: Mutex::new(Instant::now()),
-            lock,
+            busy_timeout,
             large_log_bytes: LARGE_LOG_BYTES,
-            max_rest_frames: MAX_REST_FRAMES,
             flusher,
         }
     }
@@ -123,7 +149,7 @@ impl Wal {
         commits: Option<&Arc<OwnCommits>>,
     ) -> bool {
         if erased {
-            return self.try_truncate(conn, || Duration::ZERO).await;
+            return self.try_truncate(conn, Duration::ZERO).await;
         }
         // An attempt looks through a log of this size for milliseconds, however little of
         // it can be copied: that is left to the background.
@@ -131,7 +157,7 @@ impl Wal {
         if !self.is_truncation_pending() || is_large() {
             return false;
         }
-        self.try_truncate(conn, || Duration::ZERO).await
+        self.try_truncate(conn, Duration::ZERO).await
     }
 
     /// Whether erased content may still be in the log.
@@ -141,11 +167,7 @@ impl Wal {
 
     /// Truncates the log if no reader prevents it for longer than `wait`, and returns
     /// whether it did.
-    async fn try_truncate(
-        &self,
-        conn: &mut SqliteConnection,
-        wait: impl FnOnce() -> Duration,
-    ) -> bool {
+    async fn try_truncate(&self, conn: &mut SqliteConnection, wait: Duration) -> bool {
         let done = !self.has_failed() && self.truncate(conn, wait).await.unwrap_or(false);
         let pending_since = &mut self.truncation().pending_since;
         if done {
@@ -157,24 +179,10 @@ impl Wal {
         done
     }
 
-    /// `wait` is asked where an attempt is made.
-    async fn truncate(
-        &self,
-        conn: &mut SqliteConnection,
-        wait: impl FnOnce() -> Duration,
-    ) -> sqlx::Result<bool> {
-        let row = conn.fetch_one(CHECKPOINT).await?;
-        let is_elsewhere: bool = row.try_get(0)?;
-        let (frames, copied): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
-        // Another process checkpoints, or readers leave too much.
-        if is_elsewhere || frames - copied > self.max_rest_frames.max(frames / MAX_REST_SHARE) {
-            return Ok(false);
-        }
-        let wait = wait();
-        let _announcement = (!wait.is_zero()).then(|| self.lock.announce());
+    async fn truncate(&self, conn: &mut SqliteConnection, wait: Duration) -> sqlx::Result<bool> {
         set_busy_timeout(conn, wait).await?;
         let row = conn.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await;
-        set_busy_timeout(conn, self.lock.attempt_timeout()).await?;
+        set_busy_timeout(conn, self.busy_timeout).await?;
         // The first column says whether the log was busy.
         Ok(row?.try_get::<i64, _>(0)? == 0)
     }
@@ -206,7 +214,7 @@ impl Wal {
                     continue;
                 };
                 if wal.is_truncation_pending() {
-                    let wait = || wal.truncation().begin_wait(Instant::now(), 0);
+                    let wait = wal.truncation().begin_wait(Instant::now(), 0);
                     wal.try_truncate(&mut conn, wait).await;
                 }
             }
@@ -261,11 +269,10 @@ impl Wal {
         if self.has_failed() {
             return;
         }
-        if self.is_truncation_pending() {
-            self.try_truncate(conn, || Duration::ZERO).await;
-        } else {
-            checkpoint(conn).await;
+        if self.is_truncation_pending() && self.try_truncate(conn, Duration::ZERO).await {
+            return;
         }
+        checkpoint(conn).await;
     }
 
     /// Waits for readers where they let the log become large.
@@ -273,11 +280,11 @@ impl Wal {
         let times = commits.wal_index().log_bytes() / self.large_log_bytes;
         let times = u32::try_from(times).unwrap_or(u32::MAX);
         let times = times.min(self.max_times());
-        if times == 0 || self.has_failed() || !self.truncation().can_wait(Instant::now()) {
+        if times == 0 || self.has_failed() {
             return;
         }
-        let wait = || self.truncation().begin_wait(Instant::now(), times);
-        if self.truncate(conn, wait).await.unwrap_or(false) {
+        let wait = self.truncation().begin_wait(Instant::now(), times);
+        if !wait.is_zero() && self.truncate(conn, wait).await.unwrap_or(false) {
             self.truncation().pending_since = None;
         }
     }
@@ -295,7 +302,7 @@ impl Wal {
                 return;
             }
             if started.elapsed() >= CLOSE_TIMEOUT {
-                self.try_truncate(&mut conn, || MAX_WAIT).await;
+                self.try_truncate(&mut conn, MAX_WAIT).await;
                 return;
             }
             drop(conn);
@@ -304,7 +311,7 @@ impl Wal {
     }
 
     fn max_times(&self) -> u32 {
-        let half = self.lock.busy_timeout().as_millis() / 2;
+        let half = self.busy_timeout.as_millis() / 2;
         let times = half / MAX_WAIT.as_millis();
         u32::try_from(times).map_or(MAX_TIMES, |times| times.clamp(1, MAX_TIMES))
     }
@@ -348,7 +355,6 @@ pub(crate) async fn set_busy_timeout(
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     use sqlx::Connection;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
@@ -357,15 +363,43 @@ mod tests {
     use crate::wal::wal_index::WalIndex;
 
     #[test]
-    fn waits_are_at_most_half_of_the_busy_timeout() {
-        let max_times = |millis| wal(Duration::from_millis(millis)).max_times();
-        assert_eq!([0, 500, 1_000, 5_000].map(max_times), [1, 1, 2, MAX_TIMES]);
-        assert_eq!(max_times(2 * 60 * 60 * 1_000), MAX_TIMES);
+    fn attempts_wait_only_after_a_time_and_at_intervals() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut truncation = Truncation::default();
+        assert!(
+            truncation.begin_wait(after(9_000), 0).is_zero(),
+            "not pending"
+        );
+        truncation.pending_since = Some(start);
+        let waits: Vec<u64> = (0..20_000)
+            .step_by(500)
+            .filter(|millis| !truncation.begin_wait(after(*millis), 0).is_zero())
+            .collect();
+        assert_eq!(waits, [2_000, 7_000, 12_000, 17_000]);
+        // What is pending from now on is not left to waits that come sooner.
+        truncation.pending_since = Some(after(18_000));
+        assert!(truncation.begin_wait(after(21_000), 0).is_zero());
+        assert_eq!(truncation.begin_wait(after(22_000), 0), MAX_WAIT);
     }
 
-    fn wal(busy_timeout: Duration) -> Wal {
-        let lock = WriteLock::without_log(busy_timeout);
-        Wal::new(Arc::new(lock), None, false)
+    #[test]
+    fn attempts_wait_longer_and_less_often_for_a_larger_log() {
+        let start = Instant::now();
+        let mut truncation = Truncation::default();
+        let mut waits = Vec::new();
+        for (times, seconds) in [(1, 0), (1, 4), (4, 5), (9, 24), (9, 25), (1, 64), (1, 65)] {
+            let now = start + Duration::from_secs(seconds);
+            waits.push(truncation.begin_wait(now, times).as_millis());
+        }
+        assert_eq!(waits, [250, 0, 1_000, 0, 2_000, 0, 250]);
+    }
+
+    #[test]
+    fn waits_are_at_most_half_of_the_busy_timeout() {
+        let max_times = |millis| Wal::new(Duration::from_millis(millis), None, false).max_times();
+        assert_eq!([0, 500, 1_000, 5_000].map(max_times), [1, 1, 2, MAX_TIMES]);
+        assert_eq!(max_times(2 * 60 * 60 * 1_000), MAX_TIMES);
     }
 
     async fn connect(path: &Path) -> SqliteConnection {
@@ -387,48 +421,6 @@ mod tests {
         }
     }
 
-    /// Writes until it is stopped, and returns how often another connection had the lock.
-    async fn write_again_and_again(path: PathBuf, stop: Arc<AtomicBool>) -> usize {
-        let mut conn = connect(&path).await;
-        set_busy_timeout(&mut conn, Duration::ZERO).await.unwrap();
-        let mut refused = 0;
-        while !stop.load(Ordering::Relaxed) {
-            refused += usize::from(conn.execute("INSERT INTO t VALUES (1)").await.is_err());
-        }
-        refused
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn writers_do_not_wait_while_readers_leave_much_to_be_copied() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("agent.db");
-        let mut conn = connect(&path).await;
-        conn.execute("CREATE TABLE t (b BLOB)").await.unwrap();
-        let mut reader = connect(&path).await;
-        let read = "BEGIN; SELECT count(*) FROM t";
-        reader.execute(read).await.unwrap();
-        let insert = "INSERT INTO t VALUES (randomblob(1000000))";
-        conn.execute(insert).await.unwrap();
-        let commits = OwnCommits::new(WalIndex::new(&path));
-        let log_bytes = || commits.wal_index().log_bytes();
-        let wal = Wal {
-            large_log_bytes: 64 * 1024,
-            max_rest_frames: 100,
-            ..wal(Duration::from_secs(5))
-        };
-        let stop = Arc::new(AtomicBool::new(false));
-        let writer = tokio::spawn(write_again_and_again(path.clone(), Arc::clone(&stop)));
-        wal.shorten(&mut conn, &commits).await;
-        assert!(!wal.try_truncate(&mut conn, || MAX_WAIT).await);
-        assert!(wal.truncation().next_wait.is_none(), "no attempt was made");
-        stop.store(true, Ordering::Relaxed);
-        assert_eq!(writer.await.unwrap(), 0);
-        reader.execute("COMMIT").await.unwrap();
-        assert!(log_bytes() > 1_000_000);
-        wal.shorten(&mut conn, &commits).await;
-        assert_eq!(log_bytes(), 0);
-    }
-
     #[tokio::test(flavor = "multi_thread")]
     async fn readers_that_overlap_do_not_let_the_log_grow() {
         let folder = tempfile::tempdir().unwrap();
@@ -444,7 +436,7 @@ mod tests {
         let log_bytes = || commits.wal_index().log_bytes();
         let wal = Wal {
             large_log_bytes: 64 * 1024,
-            ..wal(Duration::from_secs(5))
+            ..Wal::new(Duration::from_secs(5), None, false)
         };
         let insert = "INSERT INTO t VALUES (randomblob(1000000))";
         conn.execute(insert).await.unwrap();
