@@ -27,7 +27,7 @@ pub(crate) const OPERATION: &str = "open";
 /// Bytes of a page. Vectors of 384 dimensions fill such pages to 94 % and
 /// those of 768 to 75 %, where the default of 4,096 wastes a quarter on the
 /// first and is equal on the second; a scan reads them in half the time.
-const PAGE_SIZE: u32 = 8_192;
+pub(crate) const PAGE_SIZE: u32 = 8_192;
 
 /// Rows that a connection reads ahead of the task that consumes them.
 const ROWS_AHEAD: usize = 1_024;

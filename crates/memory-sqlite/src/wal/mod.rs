@@ -12,7 +12,9 @@
 //! While readers overlap and writes go on, the log is not used again from its beginning
 //! either, and grows: searches of some seconds that follow one another during the conversion
 //! of a file with a million memories left one of 17 GB. So an attempt in the background also
-//! waits for readers where the log is large, the longer the larger it is.
+//! waits for readers where the log is large, the longer the larger it is. What readers kept
+//! from being copied until then is copied with the lock of writers, 170 MB in a second: where
+//! that is more than a small part of the log, there is no attempt.
 //!
 //! A page that many transactions write is copied to the main file once for each
 //! checkpoint. With 200 entities that get memories in turn, 60 memories change ten
@@ -20,6 +22,7 @@
 
 pub(crate) mod log_flush;
 pub(crate) mod own_commits;
+mod truncation;
 pub(crate) mod wal_index;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +33,10 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::connections::pool::MeasuredPool;
+use crate::open::connection;
 use crate::wal::log_flush::LogFlusher;
 use crate::wal::own_commits::OwnCommits;
+use crate::wal::truncation::{MAX_TIMES, MAX_WAIT, Truncation};
 
 /// The time to the second attempt to truncate, in the background; it doubles with each
 /// that follows.
@@ -40,24 +45,15 @@ const MIN_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// The longest time between two attempts.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How long attempts do not wait for readers.
-const MIN_PENDING: Duration = Duration::from_secs(2);
-
-/// How long an attempt waits for readers after that, or in a log of [`LARGE_LOG_BYTES`].
-/// Writes are held up for as long.
-const MAX_WAIT: Duration = Duration::from_millis(250);
-
-/// The time between two attempts that wait, as a multiple of the first one's wait: writes are
-/// held up for at most a twentieth of it.
-const WAIT_INTERVAL: u32 = 20;
-
 /// The size of the log from which on attempts wait for readers; twice as long in one twice as
 /// large.
 const LARGE_LOG_BYTES: u64 = 4 * MAX_LOG_BYTES;
 
-/// The longest wait in proportion to that for a large log: 2 s, or half of the busy timeout if
-/// that is less, since other processes wait for the lock of writers meanwhile.
-const MAX_TIMES: u32 = 8;
+/// How many frames of a large log may be left to be copied when an attempt waits for readers, or
+/// a part of the log if that is more: readers that overlap leave what was written since the first
+/// of them began, in a log of any size.
+const MAX_REST_FRAMES: i64 = MAX_LOG_BYTES.cast_signed() / connection::PAGE_SIZE as i64;
+const MAX_REST_SHARE: i64 = 16;
 
 /// How long closing makes attempts that do not wait, before one that does. The connection
 /// is free between them.
@@ -86,35 +82,11 @@ pub(crate) struct Wal {
     checkpoints: PendingWork<()>,
     last_write: Mutex<Instant>,
     busy_timeout: Duration,
-    /// See [`LARGE_LOG_BYTES`].
+    /// See [`LARGE_LOG_BYTES`] and [`MAX_REST_FRAMES`].
     large_log_bytes: u64,
+    max_rest_frames: i64,
     /// What a failed flush leaves in the log may not be copied to the main file.
     flusher: Option<Arc<LogFlusher>>,
-}
-
-/// What is known of truncating the log.
-#[derive(Debug, Default)]
-struct Truncation {
-    /// Since when erased content may be in it.
-    pending_since: Option<Instant>,
-    /// Until when no attempt waits for readers.
-    next_wait: Option<Instant>,
-}
-
-impl Truncation {
-    /// How long an attempt in the background that begins now waits for readers, in a log so
-    /// many times as large as a large one.
-    fn begin_wait(&mut self, now: Instant, times: u32) -> Duration {
-        let is_pending = self
-            .pending_since
-            .is_some_and(|since| now.saturating_duration_since(since) >= MIN_PENDING);
-        let wait = MAX_WAIT * times.clamp(u32::from(is_pending), MAX_TIMES);
-        if self.next_wait.is_some_and(|next| now < next) || wait.is_zero() {
-            return Duration::ZERO;
-        }
-        self.next_wait = Some(now + wait * WAIT_INTERVAL);
-        wait
-    }
 }
 
 impl Wal {
@@ -135,6 +107,7 @@ impl Wal {
             last_write: Mutex::new(Instant::now()),
             busy_timeout,
             large_log_bytes: LARGE_LOG_BYTES,
+            max_rest_frames: MAX_REST_FRAMES,
             flusher,
         }
     }
@@ -280,13 +253,25 @@ impl Wal {
         let times = commits.wal_index().log_bytes() / self.large_log_bytes;
         let times = u32::try_from(times).unwrap_or(u32::MAX);
         let times = times.min(self.max_times());
-        if times == 0 || self.has_failed() {
+        if times == 0 || self.has_failed() || !self.truncation().can_wait(Instant::now()) {
+            return;
+        }
+        if !self.leaves_little(conn).await.unwrap_or(false) {
             return;
         }
         let wait = self.truncation().begin_wait(Instant::now(), times);
         if !wait.is_zero() && self.truncate(conn, wait).await.unwrap_or(false) {
             self.truncation().pending_since = None;
         }
+    }
+
+    /// Copies what readers do not need of the log, and returns whether they leave little of it.
+    async fn leaves_little(&self, conn: &mut SqliteConnection) -> sqlx::Result<bool> {
+        let row = conn.fetch_one(CHECKPOINT).await?;
+        let is_elsewhere: bool = row.try_get(0)?;
+        let (frames, copied): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        let most = self.max_rest_frames.max(frames / MAX_REST_SHARE);
+        Ok(!is_elsewhere && frames - copied <= most)
     }
 
     /// As [`checkpoint`](Self::checkpoint), for the last time: where another process keeps
@@ -355,45 +340,13 @@ pub(crate) async fn set_busy_timeout(
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use sqlx::Connection;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
     use super::*;
     use crate::wal::wal_index::WalIndex;
-
-    #[test]
-    fn attempts_wait_only_after_a_time_and_at_intervals() {
-        let start = Instant::now();
-        let after = |millis| start + Duration::from_millis(millis);
-        let mut truncation = Truncation::default();
-        assert!(
-            truncation.begin_wait(after(9_000), 0).is_zero(),
-            "not pending"
-        );
-        truncation.pending_since = Some(start);
-        let waits: Vec<u64> = (0..20_000)
-            .step_by(500)
-            .filter(|millis| !truncation.begin_wait(after(*millis), 0).is_zero())
-            .collect();
-        assert_eq!(waits, [2_000, 7_000, 12_000, 17_000]);
-        // What is pending from now on is not left to waits that come sooner.
-        truncation.pending_since = Some(after(18_000));
-        assert!(truncation.begin_wait(after(21_000), 0).is_zero());
-        assert_eq!(truncation.begin_wait(after(22_000), 0), MAX_WAIT);
-    }
-
-    #[test]
-    fn attempts_wait_longer_and_less_often_for_a_larger_log() {
-        let start = Instant::now();
-        let mut truncation = Truncation::default();
-        let mut waits = Vec::new();
-        for (times, seconds) in [(1, 0), (1, 4), (4, 5), (9, 24), (9, 25), (1, 64), (1, 65)] {
-            let now = start + Duration::from_secs(seconds);
-            waits.push(truncation.begin_wait(now, times).as_millis());
-        }
-        assert_eq!(waits, [250, 0, 1_000, 0, 2_000, 0, 250]);
-    }
 
     #[test]
     fn waits_are_at_most_half_of_the_busy_timeout() {
@@ -419,6 +372,49 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(40)).await;
             conn.execute("COMMIT").await.unwrap();
         }
+    }
+
+    /// Writes until it is stopped, and returns how often another connection had the lock.
+    async fn write_again_and_again(path: PathBuf, stop: Arc<AtomicBool>) -> usize {
+        let mut conn = connect(&path).await;
+        set_busy_timeout(&mut conn, Duration::ZERO).await.unwrap();
+        let mut refused = 0;
+        while !stop.load(Ordering::Relaxed) {
+            refused += usize::from(conn.execute("INSERT INTO t VALUES (1)").await.is_err());
+        }
+        refused
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn writers_do_not_wait_while_readers_leave_much_to_be_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.db");
+        let mut conn = connect(&path).await;
+        conn.execute("CREATE TABLE t (b BLOB)").await.unwrap();
+        let mut reader = connect(&path).await;
+        reader
+            .execute("BEGIN; SELECT count(*) FROM t")
+            .await
+            .unwrap();
+        let insert = "INSERT INTO t VALUES (randomblob(1000000))";
+        conn.execute(insert).await.unwrap();
+        let commits = OwnCommits::new(WalIndex::new(&path));
+        let log_bytes = || commits.wal_index().log_bytes();
+        let wal = Wal {
+            large_log_bytes: 64 * 1024,
+            max_rest_frames: 100,
+            ..Wal::new(Duration::from_secs(5), None, false)
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = tokio::spawn(write_again_and_again(path.clone(), Arc::clone(&stop)));
+        wal.shorten(&mut conn, &commits).await;
+        assert!(wal.truncation().next_wait.is_none(), "no attempt was made");
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(writer.await.unwrap(), 0);
+        reader.execute("COMMIT").await.unwrap();
+        assert!(log_bytes() > 1_000_000);
+        wal.shorten(&mut conn, &commits).await;
+        assert_eq!(log_bytes(), 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]
