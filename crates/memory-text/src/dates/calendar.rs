@@ -198,7 +198,7 @@ impl Parser<'_> {
     }
 
     fn continues_range(&self, at: usize) -> bool {
-        matches!(self.word(at), Some(Word::To | Word::Until | Word::And)) || self.is_dash(at)
+        self.is_range_joiner(at) || self.word(at) == Some(Word::And)
     }
 
     /// "in summer", "last winter", "fall 2022", "the spring of 2023".

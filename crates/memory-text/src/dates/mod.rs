@@ -30,7 +30,8 @@
 //! - "before" and "after" mean the times around a date and not the date itself;
 //!   "since", "until" and "by" include it. Where only a part of it is named ("before
 //!   the end of May"), or something that happens then ("after Monday's call"), all of
-//!   it is included.
+//!   it is included. "on or after" includes the date, "not before" is "since", and "until"
+//!   behind the beginning of a range ("from Monday until Friday") is its end alone.
 //! - Words that are also something else (may, march, fall, second, a person
 //!   called April) count only next to a preposition or a number that makes them
 //!   a date.
@@ -48,6 +49,7 @@ mod languages;
 mod numeric;
 mod parser;
 mod questions;
+mod relation;
 mod relative;
 mod sequence;
 mod tokens;

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::languages::LANGUAGES;
 use super::tokens::{Token, TokenKind, tokenize};
-use super::words::{Language, Unit, Word};
+use super::words::{Language, Word};
 use super::{DatePrecision, DateRelation, MonthDay, NamedDate, Period, sequence};
 
 /// The tokens of a text in one language, and the day that relative expressions
@@ -96,11 +96,12 @@ impl<'a> Parser<'a> {
         let mut dates = Vec::new();
         let mut last: Option<(Expression, DateRelation)> = None;
         for expression in expressions {
-            let mut relation = self.relation(&expression.tokens);
+            let mut relation = self.relation(&expression, last.as_ref().map(|(last, _)| last));
             // "before May 3 or May 5".
             if let Some((last, of_last)) = &last
                 && relation == DateRelation::In
                 && sequence::are_joined(self, last, &expression)
+                && !self.is_range_joiner(last.tokens.end)
             {
                 relation = *of_last;
             }
@@ -114,33 +115,6 @@ impl<'a> Parser<'a> {
             last = Some((expression, relation));
         }
         dates
-    }
-
-    /// Which times are meant around an expression: the words before it say so.
-    ///
-    /// Of a part ("before the end of May", "since early May") nobody knows the days, and
-    /// what happens with a day ("after Monday's call", "after the May 5 meeting") is of that
-    /// day: then the whole of it is included.
-    fn relation(&self, expression: &Range<usize>) -> DateRelation {
-        let mut at = expression.start;
-        let has_article = self.word_before(at) == Some(Word::The);
-        let mut includes = self.is_possessive(expression.end)
-            || has_article && self.begins_compound(expression.end);
-        while let Some(before) = self.position_before(at) {
-            let is_of_edge = || matches!(self.word_before(before), Some(Word::Edge));
-            match self.word_before(at) {
-                Some(Word::The | Word::Unit(Unit::Year)) => {}
-                Some(Word::PartOf | Word::Edge) => includes = true,
-                Some(Word::Of) if is_of_edge() => {}
-                Some(Word::Before) if !includes => return DateRelation::Before,
-                Some(Word::Before | Word::Until | Word::By) => return DateRelation::Until,
-                Some(Word::After) if !includes => return DateRelation::After,
-                Some(Word::After | Word::Since) => return DateRelation::Since,
-                _ => break,
-            }
-            at = before;
-        }
-        DateRelation::In
     }
 
     /// Whether an expression that ends here is a possessor: "Monday's".
@@ -243,7 +217,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn position_before(&self, at: usize) -> Option<usize> {
+    pub(super) fn position_before(&self, at: usize) -> Option<usize> {
         let before = at.checked_sub(1)?;
         if self.mark(before) == Some('-') && self.is_glued(at) && self.is_glued(before) {
             return before.checked_sub(1);
@@ -315,9 +289,14 @@ impl<'a> Parser<'a> {
     }
 
     fn is_joiner(&self, at: usize) -> bool {
-        matches!(self.word(at), Some(Word::And | Word::To | Word::Until))
+        self.word(at) == Some(Word::And)
             || matches!(self.mark(at), Some(',' | '/'))
-            || self.is_dash(at)
+            || self.is_range_joiner(at)
+    }
+
+    /// Whether a token between two dates makes them the ends of a range.
+    pub(super) fn is_range_joiner(&self, at: usize) -> bool {
+        self.word(at).is_some_and(Word::continues_range) || self.is_dash(at)
     }
 
     pub(super) fn is_dash(&self, at: usize) -> bool {

@@ -170,7 +170,7 @@ impl Parser<'_> {
         };
         let sign = match self.word(unit_at + 1)? {
             Word::Before => -1,
-            Word::After => 1,
+            word if word.is_after() => 1,
             _ => return None,
         };
         let anchor_at = self.skip(unit_at + 2, |word| matches!(word, Word::The));

@@ -78,9 +78,8 @@ fn range(parser: &Parser<'_>, first: &Expression, second: &Expression) -> Option
     );
     let joiner = first.tokens.end;
     let is_range = match parser.word(joiner) {
-        Some(Word::To | Word::Until) => true,
         Some(Word::And) => begins,
-        _ => parser.is_dash(joiner),
+        _ => parser.is_range_joiner(joiner),
     };
     let ([start], [end]) = (first.readings.as_slice(), second.readings.as_slice()) else {
         return None;

@@ -67,6 +67,10 @@ pub(super) enum Word {
     By,
     /// "prior", before "to".
     Prior,
+    /// "up", before "to".
+    Up,
+    /// "not".
+    Not,
     /// A preposition of days: "on".
     On,
     /// "of".
@@ -77,12 +81,16 @@ pub(super) enum Word {
     Before,
     /// "after".
     After,
+    /// "following": "after", but what comes next where it is behind an article.
+    Following,
     /// "from" or "between": begins a range.
     From,
     /// "to": continues a range.
     To,
     /// "until": continues a range, and makes what follows a time.
     Until,
+    /// "through": continues a range, and is "during" otherwise.
+    Through,
     /// "and" or "or".
     And,
     /// "every": what follows recurs, and is no date.
@@ -113,9 +121,20 @@ impl Word {
         matches!(self, Self::In | Self::PartOf | Self::Since | Self::By)
     }
 
+    /// Whether what is meant is later than what follows it.
+    pub(super) fn is_after(self) -> bool {
+        matches!(self, Self::After | Self::Following)
+    }
+
+    /// Whether it continues a range to the date that follows.
+    pub(super) fn continues_range(self) -> bool {
+        matches!(self, Self::To | Self::Until | Self::Through)
+    }
+
     /// Whether it makes what follows a time, or the end of one.
     pub(super) fn is_preposition_of_time(self) -> bool {
-        self.is_in() || matches!(self, Self::Until | Self::Before | Self::After)
+        let is_bound = matches!(self, Self::Until | Self::Through | Self::Before);
+        self.is_in() || is_bound || self.is_after()
     }
 }
 

@@ -5,9 +5,10 @@ use crate::dates::words::Language;
 use crate::dates::words::Unit::{Day, Hour, Month as MonthUnit, Week, Weekend, Year};
 use crate::dates::words::Which::{Last, Next, This};
 use crate::dates::words::Word::{
-    self, After, Ago, And, Auxiliary, Before, By, DateNoun, DayOffset, Edge, Every, From, Holiday,
-    In, Interrogative, Knowing, Long, Measure, Month, Number, NumberOf, Of, On, Ordinal, PartOf,
-    PartOfDay, Prior, Pronoun, Season, Since, The, To, Unit, Until, Weekday, When, Which,
+    self, After, Ago, And, Auxiliary, Before, By, DateNoun, DayOffset, Edge, Every, Following,
+    From, Holiday, In, Interrogative, Knowing, Long, Measure, Month, Not, Number, NumberOf, Of, On,
+    Ordinal, PartOf, PartOfDay, Prior, Pronoun, Season, Since, The, Through, To, Unit, Until, Up,
+    Weekday, When, Which,
 };
 
 pub(super) const ENGLISH: Language = Language {
@@ -39,7 +40,7 @@ const WORDS: &[(&str, Word)] = &[
     ("exactly", Pronoun), ("fall", Season(9, Weak)), ("feb", Month(2, Abbreviation)),
     ("february", Month(2, Certain)), ("feet", Measure), ("few", NumberOf(3)),
     ("fifteenth", Ordinal(15)), ("fifth", Ordinal(5)), ("figure", Knowing), ("find", Knowing),
-    ("first", Ordinal(1)), ("five", Number(5)), ("followers", Measure), ("following", After),
+    ("first", Ordinal(1)), ("five", Number(5)), ("followers", Measure), ("following", Following),
     ("four", Number(4)), ("fourteenth", Ordinal(14)), ("fourth", Ordinal(4)), ("fri", Weekday(4)),
     ("friday", Weekday(4)), ("friends", Measure), ("from", From), ("games", Measure),
     ("gb", Measure), ("grams", Measure), ("guess", Knowing), ("guests", Measure),
@@ -57,6 +58,7 @@ const WORDS: &[(&str, Word)] = &[
     ("minutes", Unit(Hour)), ("monday", Weekday(0)), ("month", Unit(MonthUnit)),
     ("months", Unit(MonthUnit)), ("morning", PartOfDay), ("ms", Measure), ("next", Which(Next)),
     ("night", PartOfDay), ("nine", Number(9)), ("nineteenth", Ordinal(19)), ("ninth", Ordinal(9)),
+    ("not", Not),
     ("nov", Month(11, Abbreviation)), ("november", Month(11, Certain)),
     ("oct", Month(10, Abbreviation)), ("october", Month(10, Certain)), ("of", Of), ("on", On),
     ("one", Number(1)), ("or", And), ("out", Pronoun), ("over", On), ("pages", Measure),
@@ -72,13 +74,13 @@ const WORDS: &[(&str, Word)] = &[
     ("spring", Season(3, Weak)), ("start", Edge), ("steps", Measure), ("summer", Season(6, Ambiguous)),
     ("sunday", Weekday(6)), ("sure", Knowing), ("tell", Knowing), ("ten", Number(10)),
     ("tenth", Ordinal(10)), ("the", The), ("third", Ordinal(3)), ("thirteenth", Ordinal(13)),
-    ("thirtieth", Ordinal(30)), ("this", Which(This)), ("three", Number(3)), ("through", Until),
-    ("throughout", In), ("thru", Until), ("thu", Weekday(3)), ("thur", Weekday(3)),
+    ("thirtieth", Ordinal(30)), ("this", Which(This)), ("three", Number(3)), ("through", Through),
+    ("throughout", In), ("thru", Through), ("thu", Weekday(3)), ("thur", Weekday(3)),
     ("thurs", Weekday(3)), ("thursday", Weekday(3)), ("till", Until), ("times", Measure),
     ("to", To), ("today", DayOffset(0)), ("tokens", Measure), ("tomorrow", DayOffset(1)),
     ("tonight", DayOffset(0)), ("tue", Weekday(1)), ("tues", Weekday(1)), ("tuesday", Weekday(1)),
     ("twelfth", Ordinal(12)), ("twelve", Number(12)), ("twentieth", Ordinal(20)),
-    ("two", Number(2)), ("units", Measure), ("until", Until), ("us", Pronoun), ("users", Measure),
+    ("two", Number(2)), ("units", Measure), ("until", Until), ("up", Up), ("us", Pronoun), ("users", Measure),
     ("views", Measure), ("was", Auxiliary), ("wasn", Auxiliary), ("wed", Weekday(2)),
     ("wednesday", Weekday(2)), ("week", Unit(Week)), ("weekend", Unit(Weekend)),
     ("weekends", Unit(Weekend)), ("weeks", Unit(Week)), ("were", Auxiliary), ("weren", Auxiliary),

@@ -6,8 +6,8 @@ use crate::dates::words::Unit::{Day, Hour, Month as MonthUnit, Week, Weekend, Ye
 use crate::dates::words::Which::{Last, Next, This};
 use crate::dates::words::Word::{
     self, After, And, Before, DateNoun, DayOffset, Every, From, Holiday, In, Interrogative, Long,
-    Measure, Month, Number, NumberOf, On, Ordinal, PartOf, PartOfDay, Season, Since, The, Unit,
-    Until, Weekday, When, Which,
+    Measure, Month, Not, Number, NumberOf, On, Ordinal, PartOf, PartOfDay, Season, Since, The,
+    Unit, Until, Weekday, When, Which,
 };
 
 pub(super) const GERMAN: Language = Language {
@@ -56,7 +56,7 @@ const WORDS: &[(&str, Word)] = &[
     ("monate", Unit(MonthUnit)), ("monaten", Unit(MonthUnit)), ("monats", Unit(MonthUnit)),
     ("montag", Weekday(0)), ("mär", Month(3, Abbreviation)), ("märz", Month(3, Certain)),
     ("nach", After), ("nacht", PartOfDay), ("neun", Number(9)), ("neunte", Ordinal(9)),
-    ("neunten", Ordinal(9)), ("neunter", Ordinal(9)), ("nov", Month(11, Abbreviation)),
+    ("neunten", Ordinal(9)), ("neunter", Ordinal(9)), ("nicht", Not), ("nov", Month(11, Abbreviation)),
     ("november", Month(11, Certain)), ("nächste", Which(Next)), ("nächstem", Which(Next)),
     ("nächsten", Which(Next)), ("nächster", Which(Next)), ("nächstes", Which(Next)), ("oder", And),
     ("okt", Month(10, Abbreviation)), ("oktober", Month(10, Certain)), ("paar", NumberOf(3)),
