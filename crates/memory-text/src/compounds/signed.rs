@@ -1,6 +1,7 @@
 //! Names that begin or end with signs, and emoji.
 
 use super::{COMPOUND_JOINER, PLUS_PLUS, SHARP};
+use crate::fold::{CharClass, class};
 
 /// Maximum number of letters of a name that ends with signs, such as `Notepad++`.
 const MAX_SIGNED: usize = 12;
@@ -50,7 +51,10 @@ pub(super) fn for_each_emoji(text: &str, each: &mut impl FnMut(&str)) {
                 }
             }
             '\u{2640}' | '\u{2642}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{1f9b0}'..='\u{1f9b3}' => {}
-            _ if is_emoji(c) => each(c.encode_utf8(&mut [0; 4])),
+            // Letters and numbers in circles and squares, such as 🅱 and ❶, are words already.
+            _ if is_emoji(c) && class(c) == CharClass::Separator => {
+                each(c.encode_utf8(&mut [0; 4]));
+            }
             _ => {}
         }
     }
@@ -67,8 +71,25 @@ fn is_emoji(c: char) -> bool {
         | '\u{2600}'..='\u{27bf}'
         // Large squares, stars and circles.
         | '\u{2b1b}'..='\u{2b1c}' | '\u{2b50}' | '\u{2b55}'
-        // A tile, a card and letters in squares. Ideographs in squares are read as ideographs.
-        | '\u{1f004}' | '\u{1f0cf}' | '\u{1f170}'..='\u{1f171}' | '\u{1f17e}'..='\u{1f17f}'
-        | '\u{1f18e}' | '\u{1f191}'..='\u{1f19a}'
+        // A tile, a card and words in squares. Single letters in squares are letters (Unicode
+        // property Alphabetic), and ideographs in squares are read as ideographs.
+        | '\u{1f004}' | '\u{1f0cf}' | '\u{1f18e}' | '\u{1f191}'..='\u{1f19a}'
         | '\u{1f300}'..='\u{1faff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emoji_has_one_term() {
+        for c in ('\0'..=char::MAX).filter(|c| is_emoji(*c)) {
+            let stems = crate::stems(c.encode_utf8(&mut [0; 4]), None);
+            // The color of a skin, a gender and half a flag have none.
+            assert!(stems.len() <= 1, "{c}: {stems:?}");
+        }
+        for text in ["🅰", "🅱️", "🅾", "🅿", "❶", "🆎", "🆘", "⏰"] {
+            assert_eq!(crate::stems(text, None).len(), 1, "{text}");
+        }
+    }
 }
