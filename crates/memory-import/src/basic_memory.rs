@@ -21,7 +21,8 @@ pub(crate) fn read(files: &mut ExportFiles, importer: &mut Importer<'_>) -> Resu
 
 fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     let kind = note.metadata.get("type").map_or("note", String::as_str);
-    let title = importer.fit_subject(&note.subject);
+    // Cut off and counted only where an item uses it.
+    let mut title: Option<String> = None;
     let subject = (note.subject.clone(), kind.to_owned());
     let mut prose = String::with_capacity(note.body.len());
     let mut kept_to = 0;
@@ -31,7 +32,8 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
     for range in list_items(&note.body) {
         let text = item_text(&note.body[range.clone()]);
         let draft = if let Some(relation) = Relation::parse(&text) {
-            let mut draft = relation_draft(&title, relation.kind, relation.target);
+            let title = title.get_or_insert_with(|| importer.fit_subject(&note.subject));
+            let mut draft = relation_draft(title, relation.kind, relation.target);
             draft.source_id = format!("{}#{}", note.path, draft.source_id);
             if let Some(context) = relation.context {
                 draft
@@ -42,6 +44,7 @@ fn read_note(note: &Note, importer: &mut Importer<'_>) -> Result<(), Stop> {
             draft
         } else if let Some(observation) = Observation::parse(&text) {
             // An observation does not name what it is about: the note's title does.
+            let title = title.get_or_insert_with(|| importer.fit_subject(&note.subject));
             let content = format!("{title}: {}", observation.content);
             let mut draft = note.draft(format!("{}#observation", note.path), content);
             draft.participants.push(subject.clone());
@@ -88,14 +91,14 @@ fn list_items(body: &str) -> Vec<Range<usize>> {
     for (event, range) in Parser::new_ext(body, Options::ENABLE_TABLES).into_offset_iter() {
         match event {
             Event::Start(Tag::Item) => open.push(OpenItem {
-                start: lines.of(range.start),
+                start: lines.line_start(range.start),
                 end: None,
                 has_paragraph: false,
             }),
             Event::Start(Tag::Paragraph) => {
                 if let Some(item) = open.last_mut() {
                     if item.has_paragraph {
-                        item.end.get_or_insert(lines.of(range.start));
+                        item.end.get_or_insert(lines.line_start(range.start));
                     }
                     item.has_paragraph = true;
                 }
@@ -114,7 +117,7 @@ fn list_items(body: &str) -> Vec<Range<usize>> {
                         | Tag::HtmlBlock
                 );
                 if let Some(item) = open.last_mut().filter(|_| is_block) {
-                    item.end.get_or_insert(lines.of(range.start));
+                    item.end.get_or_insert(lines.line_start(range.start));
                 }
             }
             Event::End(TagEnd::BlockQuote(_)) => quotes = quotes.saturating_sub(1),

@@ -132,10 +132,11 @@ fn read_conversation(origin: &str, value: &Value, importer: &mut Importer<'_>) -
             .participants
             .push((speaker.to_owned(), "speaker".to_owned()));
         let model = json::object(message, "metadata").and_then(|it| json::text(it, "model_slug"));
-        for (name, value) in [("conversation_id", id), ("model", model)] {
-            if let Some(value) = value {
-                draft.metadata.insert(name.to_owned(), value.to_owned());
-            }
+        if let Some(id) = id {
+            draft.set_repeated("conversation_id", id);
+        }
+        if let Some(model) = model {
+            draft.metadata.insert("model".to_owned(), model.to_owned());
         }
         importer.add(&format!("{origin}, message {number}"), draft)?;
     }

@@ -128,9 +128,7 @@ fn read_message(
             .participants
             .push((speaker.to_owned(), "speaker".to_owned()));
         if let Some(id) = conversation.id {
-            draft
-                .metadata
-                .insert("conversation_id".to_owned(), id.to_owned());
+            draft.set_repeated("conversation_id", id);
         }
         draft
     };

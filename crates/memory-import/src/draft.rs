@@ -1,6 +1,6 @@
 //! A text of an export, before it is a memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use memory::limits::MAX_ENTITY_ID_CHARS;
@@ -17,6 +17,8 @@ pub(crate) struct Draft {
     pub(crate) timestamp: Option<DateTime<Utc>>,
     pub(crate) context: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
+    /// Keys of `metadata` that the format sets with [`set_repeated`](Self::set_repeated).
+    pub(crate) repeated: BTreeSet<&'static str>,
     /// Participants and their roles.
     pub(crate) participants: Vec<(String, String)>,
     pub(crate) tags: Vec<String>,
@@ -34,11 +36,18 @@ impl Draft {
             timestamp: None,
             context: None,
             metadata: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             participants: Vec::new(),
             tags: Vec::new(),
             related: BTreeMap::new(),
             owner: None,
         }
+    }
+
+    /// Sets metadata that many memories of one text have in common.
+    pub(crate) fn set_repeated(&mut self, key: &'static str, value: impl Into<String>) {
+        self.metadata.insert(key.to_owned(), value.into());
+        self.repeated.insert(key);
     }
 
     /// The entity that the export names, exactly as it is named: names that differ must not

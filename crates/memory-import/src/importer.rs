@@ -150,7 +150,7 @@ impl<'a> Importer<'a> {
                 item.metadata.entry(renamed).or_insert(own);
             }
         }
-        cut_repeated(&mut item.metadata, &mut self.report);
+        cut_repeated(&mut item.metadata, &draft.repeated, &mut self.report);
         fit_metadata(&mut item.metadata, &mut self.report);
         for (name, role) in &draft.participants {
             let what = "ends of names of more than 256 characters of participants";

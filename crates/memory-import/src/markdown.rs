@@ -161,9 +161,7 @@ impl Note {
             let titles: Vec<&str> = above.iter().map(|(_, title)| *title).collect();
             let source_id = format!("{}#{}", self.path, titles.join("/"));
             let mut draft = draft(source_id, &text[heading.start..end]);
-            draft
-                .metadata
-                .insert("heading".to_owned(), titles.join(" > "));
+            draft.set_repeated("heading", titles.join(" > "));
             let origin = format!("{}, heading {}", self.label, index + 1);
             document.add(importer, &origin, draft, occurrences)?;
         }

@@ -208,7 +208,8 @@ fn read_entity(origin: &str, entity: &Object, importer: &mut Importer<'_>) -> Re
         let draft = draft(name.to_owned(), format!("{name} ({kind})"));
         importer.add(origin, draft)?;
     }
-    let subject = importer.fit_subject(name);
+    // Cut off and counted only where an observation uses it.
+    let mut subject: Option<String> = None;
     // Equal observations of an entity are memories of their own.
     let mut occurrences = Occurrences::default();
     for (index, observation) in observations.iter().enumerate() {
@@ -216,6 +217,7 @@ fn read_entity(origin: &str, entity: &Object, importer: &mut Importer<'_>) -> Re
         match observation.as_str().map(str::trim) {
             None | Some("") => importer.refuse(&origin, "it is blank or not a string")?,
             Some(text) => {
+                let subject = subject.get_or_insert_with(|| importer.fit_subject(name));
                 let draft = draft(name.to_owned(), format!("{subject}: {text}"));
                 importer.add_part(&origin, draft, &mut occurrences)?;
             }

@@ -1,6 +1,6 @@
 //! Metadata that is too large for a memory: a long heading must not lose its text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memory::limits::MAX_METADATA_BYTES;
 use uuid::Uuid;
@@ -17,24 +17,24 @@ const MAX_METADATA_KEY_BYTES: usize = 1_024;
 /// What every memory has.
 const OWN_METADATA: [&str; 2] = ["source", "source_id"];
 
-/// What many memories of one text have in common, and whether it is an id, whose end is
-/// replaced by a digest.
-const REPEATED_METADATA: [(&str, bool); 3] = [
-    ("source_id", true),
-    ("conversation_id", true),
-    ("heading", false),
-];
+/// Metadata that are ids: when they are cut off, their end is replaced by a digest.
+const ID_METADATA: [&str; 2] = ["source_id", "conversation_id"];
 
-/// The longest value of these, in bytes.
+/// The longest value that many memories of one text have in common, in bytes.
 const MAX_REPEATED_BYTES: usize = 1_024;
 
-/// Cuts off long values that many memories have in common, and counts them: a text with a
-/// long heading above many short ones would become much larger than it is.
-pub(crate) fn cut_repeated(metadata: &mut BTreeMap<String, String>, report: &mut ImportReport) {
-    for (key, is_id) in REPEATED_METADATA {
+/// Cuts off the `source_id` and long values of the keys that the format itself repeats, and
+/// counts them: a text with a long heading above many short ones would become much larger than
+/// it is. What the text itself calls so, such as a field of front matter, stays.
+pub(crate) fn cut_repeated(
+    metadata: &mut BTreeMap<String, String>,
+    repeated: &BTreeSet<&'static str>,
+    report: &mut ImportReport,
+) {
+    for key in repeated.iter().copied().chain(["source_id"]) {
         let value = metadata.get_mut(key);
         if let Some(value) = value.filter(|value| value.len() > MAX_REPEATED_BYTES) {
-            cut(value, MAX_REPEATED_BYTES, is_id);
+            cut(value, MAX_REPEATED_BYTES, ID_METADATA.contains(&key));
             report.skip("ends of headings and ids beyond 1,024 bytes", 1);
         }
     }
@@ -72,7 +72,7 @@ pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut
     report.skip(what, (all - metadata.len()) as u64);
     let keys: usize = metadata.keys().map(String::len).sum();
     let lengths = metadata.values().map(String::len).collect();
-    let max = longest_that_fits(lengths, METADATA_BYTES.saturating_sub(keys));
+    let max = max_value_len(lengths, METADATA_BYTES.saturating_sub(keys));
     for (key, value) in metadata
         .iter_mut()
         .filter(|(key, it)| *key != "source" && it.len() > max)
@@ -85,7 +85,7 @@ pub(crate) fn fit_metadata(metadata: &mut BTreeMap<String, String>, report: &mut
 
 /// The length at which values of these lengths are cut off to have at most `max` bytes
 /// together, the shorter ones whole.
-fn longest_that_fits(mut lengths: Vec<usize>, mut max: usize) -> usize {
+fn max_value_len(mut lengths: Vec<usize>, mut max: usize) -> usize {
     lengths.sort_unstable();
     for (index, length) in lengths.iter().enumerate() {
         let share = max / (lengths.len() - index);
@@ -110,7 +110,8 @@ mod tests {
             fitted.insert("source".to_owned(), "markdown".to_owned());
             fitted.insert("source_id".to_owned(), source_id.to_owned());
             let mut report = ImportReport::default();
-            cut_repeated(&mut fitted, &mut report);
+            let repeated = BTreeSet::from(["heading"]);
+            cut_repeated(&mut fitted, &repeated, &mut report);
             fit_metadata(&mut fitted, &mut report);
             // With what is added for a part.
             let mut with_part = fitted.clone();

@@ -82,7 +82,7 @@ impl<'a> LineStarts<'a> {
     }
 
     /// Where the line begins that `at` is in.
-    pub(crate) fn of(&mut self, at: usize) -> usize {
+    pub(crate) fn line_start(&mut self, at: usize) -> usize {
         let (last, start) = self.last;
         let start = match self.text.get(last..at).map(|between| between.rfind('\n')) {
             Some(Some(end)) => last + end + 1,
@@ -126,7 +126,7 @@ mod tests {
             (1, 0),
             (4, 3),
         ] {
-            assert_eq!(lines.of(at), start, "{at}");
+            assert_eq!(lines.line_start(at), start, "{at}");
         }
     }
 

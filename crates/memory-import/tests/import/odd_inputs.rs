@@ -292,6 +292,35 @@ fn a_heading_that_is_too_long_does_not_lose_its_section() {
     assert_eq!(cut, 2, "once for the text, not for each of its parts");
 }
 
+/// A long title that no observation and no relation begins with, and metadata of the user that
+/// has a name of the format's own.
+#[test]
+fn what_is_whole_is_not_counted_as_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let title = "t".repeat(2_000);
+    let field = "f".repeat(20_000);
+    let text =
+        format!("---\ntitle: {title}\nconversation_id: {field}\nheading: {field}\n---\nProse.\n");
+    let note = write(folder.path(), "a.md", text);
+    let lines = json!({"type": "entity", "name": title, "entityType": "t", "observations": [""]});
+    let lines = write(folder.path(), "memory.jsonl", lines.to_string());
+    let what = "ends of names of more than 1,024 characters before observations";
+    for (format, path) in [
+        (Format::Markdown, &note),
+        (Format::BasicMemory, &note),
+        (Format::McpMemory, &lines),
+    ] {
+        let export = read(format, path);
+        assert_eq!(export.skipped(what), 0, "{format:?}");
+        let cut = export.skipped("ends of headings and ids beyond 1,024 bytes");
+        for (_, item) in &export.items {
+            assert_eq!(cut, 0, "{format:?}");
+            assert_eq!(item.metadata["conversation_id"], field);
+            assert_eq!(item.metadata["heading"], field);
+        }
+    }
+}
+
 #[test]
 fn a_note_that_begins_with_the_letters_of_bzip2_is_a_note() {
     let folder = tempfile::tempdir().unwrap();
@@ -315,7 +344,9 @@ fn a_note_with_many_sections_is_not_held_as_memories() {
                 ControlFlow::Break(())
             });
             report.unwrap();
-            assert!(start.elapsed() < Duration::from_secs(10));
+            // A build for debugging, on a machine that does other things as well. What is
+            // held is the peak below.
+            assert!(start.elapsed() < Duration::from_secs(60));
         }
     }
     // Each test is a process of its own with nextest; with others in it, it is not more
