@@ -48,15 +48,15 @@ impl Output {
         self.done = Some(what.to_string());
     }
 
-    /// Adds to a failure after it what was done.
+    /// Adds to a failure after it what was done, whose repetition can do it a second time.
     pub(crate) fn after_done(&self, failure: Failure) -> Failure {
         match &self.done {
-            Some(done) => failure.with_hint(done),
+            Some(done) => failure.with_hint(done).not_retryable(),
             None => failure,
         }
     }
 
-    fn failed(&self, error: &io::Error) -> Failure {
+    fn output_failure(&self, error: &io::Error) -> Failure {
         self.after_done(Failure::output(error))
     }
 
@@ -70,7 +70,7 @@ impl Output {
 
     /// Writes a line of text.
     pub(crate) fn write_line(&mut self, text: Arguments<'_>) -> Result<(), Failure> {
-        writeln!(self.to, "{text}").map_err(|error| self.failed(&error))
+        writeln!(self.to, "{text}").map_err(|error| self.output_failure(&error))
     }
 
     /// Writes a row of a listing: on one line, or, on a terminal, on as many lines of the
@@ -102,7 +102,7 @@ impl Output {
         serde_json::to_writer(&mut self.to, value)
             .map_err(io::Error::from)
             .and_then(|()| writeln!(self.to))
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| self.output_failure(&error))
     }
 
     /// The stream itself, for output that is neither a line nor a document.
@@ -112,7 +112,7 @@ impl Output {
 
     /// Writes out the buffer. Must succeed before the run counts as successful.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
-        self.to.flush().map_err(|error| self.failed(&error))
+        self.to.flush().map_err(|error| self.output_failure(&error))
     }
 }
 
@@ -180,6 +180,19 @@ pub(crate) fn format_bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_is_done_is_not_to_be_repeated() {
+        use memory::{ErrorKind, MemoryError};
+
+        let failure = || Failure::from(MemoryError::store(ErrorKind::Unavailable, "close", "x"));
+        let mut output = Output::new(Format::Json);
+        assert!(output.after_done(failure()).is_retryable());
+        output.set_done("memory 1 is stored");
+        let failure = output.after_done(failure());
+        assert!(!failure.is_retryable());
+        assert!(failure.message().ends_with("; memory 1 is stored"));
+    }
 
     #[test]
     fn single_line_escapes_line_breaks_and_control_characters() {
