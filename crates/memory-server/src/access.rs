@@ -98,7 +98,7 @@ struct EntityPath {
     entity: String,
 }
 
-/// The token of a request that takes long: it may be revoked meanwhile.
+/// The token of a request that takes long: the file of tokens may change meanwhile.
 #[derive(Clone)]
 pub(crate) struct RequestToken {
     /// Nothing where the server has no tokens.
@@ -106,12 +106,19 @@ pub(crate) struct RequestToken {
 }
 
 impl RequestToken {
-    /// Whether the token still allows this.
-    pub(crate) fn allows(&self, entity: &EntityId, needed: Access) -> bool {
-        self.token.as_ref().is_none_or(|(tokens, token)| {
-            let scope = tokens.scope_of(token);
-            scope.is_some_and(|(_, scope)| scope.allows(entity.as_str(), needed))
-        })
+    /// A problem where the token no longer allows this.
+    pub(crate) fn check(&self, entity: &EntityId, needed: Access) -> Result<(), Problem> {
+        let Some((tokens, token)) = &self.token else {
+            return Ok(());
+        };
+        match tokens.scope_of(token) {
+            None => Err(no_longer_accepted()),
+            Some((_, scope)) if scope.allows(entity.as_str(), needed) => Ok(()),
+            Some(_) => Err(forbidden(
+                "the token no longer allows this operation on this entity; send the same request \
+                 with one that does",
+            )),
+        }
     }
 }
 
@@ -128,14 +135,16 @@ impl FromRequestParts<ServerState> for RequestToken {
     }
 }
 
-/// A token that was revoked while a request was in progress.
-pub(crate) fn revoked() -> Problem {
+/// A token that was accepted when its request began. It need not be revoked: no token is
+/// accepted while the file is malformed or cannot be read.
+fn no_longer_accepted() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
         "No valid token",
-        "the token was revoked while the request was in progress; send the same request with \
-         another one",
+        "the token is no longer accepted since the request began; send the same request again \
+         with one that is: where the token was not revoked, the file of tokens cannot be read, and \
+         the server's log says why",
     )
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
-use crate::access::{RequestToken, revoked};
+use crate::access::RequestToken;
 use crate::idempotency::KeyedIds;
 use crate::problem::Problem;
 use crate::schema::RefusedLine;
@@ -112,8 +112,8 @@ pub(crate) async fn import_lines(
 ) -> Result<ImportAnswer, Problem> {
     let owner = entity.clone();
     let read = move |chunks, sender: Sender<ReadLine>| read_lines(chunks, &owner, &keyed, &sender);
-    let is_allowed = || token.allows(entity, Access::Write);
-    import_with(memory, body, limits, is_allowed, read).await
+    let check_access = || token.check(entity, Access::Write);
+    import_with(memory, body, limits, check_access, read).await
 }
 
 /// Imports the lines that `read` makes of the chunks of a body, on a thread that may block.
@@ -121,7 +121,7 @@ async fn import_with(
     memory: &MemorySystem,
     body: Body,
     limits: &ImportLimits,
-    is_allowed: impl Fn() -> bool,
+    check_access: impl Fn() -> Result<(), Problem>,
     read: impl FnOnce(Receiver<io::Result<Bytes>>, Sender<ReadLine>) + Send + 'static,
 ) -> Result<ImportAnswer, Problem> {
     let (chunk_sender, chunks) = channel(CHUNKS_AHEAD);
@@ -132,7 +132,7 @@ async fn import_with(
     let mut answer = ImportAnswer::default();
     let mut received = Ok(());
     let stored = {
-        let mut receiving = pin!(receive(body, chunk_sender, limits, is_allowed));
+        let mut receiving = pin!(receive(body, chunk_sender, limits, check_access));
         let mut storing = pin!(store(memory, &mut lines, &mut answer));
         let mut is_receiving = true;
         loop {
@@ -160,7 +160,7 @@ async fn receive(
     body: Body,
     chunks: Sender<io::Result<Bytes>>,
     limits: &ImportLimits,
-    is_allowed: impl Fn() -> bool,
+    check_access: impl Fn() -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let mut stream = body.into_data_stream();
     let mut received = 0;
@@ -196,8 +196,8 @@ async fn receive(
                 break Problem::invalid_input("the body broke off; send the same lines again");
             }
         };
-        if !is_allowed() {
-            break revoked();
+        if let Err(problem) = check_access() {
+            break problem;
         }
         received += chunk.len() as u64;
         if received > limits.max_bytes {
@@ -362,7 +362,7 @@ mod tests {
             panic!("a fault of the reader");
         };
         let body = Body::from("{}\n{}\n");
-        let problem = import_with(&memory, body, &limits, || true, read);
+        let problem = import_with(&memory, body, &limits, || Ok(()), read);
         let problem = problem.await.unwrap_err();
         let problem = serde_json::to_value(&problem).unwrap();
         assert_eq!(

@@ -58,7 +58,7 @@ pub(super) async fn export(
         return Ok(not_modified);
     }
     let owner = entity.id.clone();
-    let is_allowed = move || token.allows(&owner, Access::Read);
+    let is_allowed = move || token.check(&owner, Access::Read).is_ok();
     let mut reader = ExportReader::open(&entity.memory, entity.id).await?;
     // Before the answer begins, so that a store that cannot be read is a problem.
     let first = reader.next_page().await?;
@@ -79,7 +79,7 @@ fn pages(
             Some(page) => Some(page),
             None if is_allowed() => reader.next_page().await?,
             None => {
-                let message = "the token was revoked";
+                let message = "the token is no longer accepted, or allows less";
                 return Err(MemoryError::store(ErrorKind::Other, "export", message));
             }
         };

@@ -18,7 +18,7 @@ pub(crate) struct TestServer {
     pub(crate) memory: MemorySystem,
     address: SocketAddr,
     client: Client,
-    token: Option<String>,
+    pub(crate) token: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) serving: JoinHandle<()>,
 }

@@ -339,8 +339,8 @@ async fn a_client_that_sends_too_slowly_makes_room_for_others() {
     assert_eq!(count(&server).await, 1, "what came before is stored");
 }
 
-#[tokio::test]
-async fn an_import_and_an_export_end_when_their_token_is_revoked() {
+/// A server with a token that may write.
+async fn server_with_token() -> TestServer {
     let mut token = String::new();
     let mut server = TestServer::start(|folder| {
         let path = folder.path().join("tokens");
@@ -353,6 +353,43 @@ async fn an_import_and_an_export_end_when_their_token_is_revoked() {
     })
     .await;
     server.set_token(&*token);
+    server
+}
+
+/// Begins an import and changes the file of tokens when it has stored a batch of 256.
+async fn change_tokens_while_importing(
+    server: &TestServer,
+    change: impl FnOnce(String) -> String,
+) -> String {
+    let token = server.token.as_deref().expect("a token");
+    let header = format!("Authorization: Bearer {token}\r\n");
+    let before = count(server).await;
+    let mut importing = begin_with(server, &header, 1_000_000, &days(256)).await;
+    for _ in 0..6_000 {
+        if count(server).await == before + 256 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let path = server.folder.path().join("tokens");
+    let tokens = std::fs::read_to_string(&path).expect("it is there");
+    std::fs::write(path, change(tokens)).expect("it is ours");
+    // The file is read again within a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+
+    let line = "{\"content\":\"Rain.\"}\n";
+    let written = importing.write_all(line.as_bytes()).await;
+    written.expect("it is open");
+    let mut answer = String::new();
+    // The rest of what was sent may end the connection.
+    let _ = importing.read_to_string(&mut answer).await;
+    assert!(answer.contains("\"imported\":256"), "{answer}");
+    answer
+}
+
+#[tokio::test]
+async fn an_import_and_an_export_end_when_their_token_is_revoked() {
+    let server = server_with_token().await;
     let long = "x".repeat(9_000);
     let memory = |day| {
         memory::MemoryBatchItem::new("mira", memory::MemoryKind::World, format!("{day} {long}"))
@@ -362,31 +399,36 @@ async fn an_import_and_an_export_end_when_their_token_is_revoked() {
         let retained = server.memory.retain_batch(memories).await;
         retained.expect("they are retained");
     }
-    let header = format!("Authorization: Bearer {token}\r\n");
-    let line = "{\"content\":\"Rain.\"}\n";
-    let mut importing = begin_with(&server, &header, 1_000_000, line).await;
     let mut exporting = server
         .request("GET", EXPORT)
         .send()
         .await
         .expect("it answers");
     assert!(exporting.chunk().await.expect("a part").is_some());
-    std::fs::write(server.folder.path().join("tokens"), "").expect("it is ours");
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-
-    let written = importing.write_all(line.as_bytes()).await;
-    written.expect("it is open");
-    let mut answer = String::new();
-    // The rest of what was sent may end the connection.
-    let _ = importing.read_to_string(&mut answer).await;
+    let answer = change_tokens_while_importing(&server, |_| String::new()).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
-    assert!(answer.contains("revoked"), "{answer}");
-    assert!(answer.contains("\"imported\":1"), "{answer}");
     let rest = async {
         while exporting.chunk().await?.is_some() {}
         Ok::<_, reqwest::Error>(())
     };
     assert!(rest.await.is_err(), "it breaks off");
+}
+
+#[tokio::test]
+async fn an_import_that_ends_with_its_access_says_why() {
+    let server = server_with_token().await;
+    let reduced = |tokens: String| tokens.replace("\"write\"", "\"read\"");
+    let answer = change_tokens_while_importing(&server, reduced).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("no longer allows"), "{answer}");
+
+    // A file that is written in two steps revokes no token.
+    let server = server_with_token().await;
+    let half = |tokens: String| tokens[..tokens.len() / 2].to_owned();
+    let answer = change_tokens_while_importing(&server, half).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("no longer accepted"), "{answer}");
+    assert!(answer.contains("file of tokens cannot be read"), "{answer}");
 }
 
 #[tokio::test]
