@@ -42,7 +42,7 @@ pub(crate) fn check() -> Result<(), TaskError> {
     let mut findings = image::check(&read(&docs.join("deploy/Dockerfile"))?, &context)?;
     let folder = docs.join("deploy");
     let ignored = read(&folder.join("Dockerfile.dockerignore"))?;
-    findings.extend(image::unignored(
+    findings.extend(image::missing_ignores(
         &read(&folder.join(".gitignore"))?,
         &ignored,
     ));

@@ -68,7 +68,7 @@ pub(super) fn check(text: &str, context: &Context) -> Result<Vec<String>, TaskEr
 
 /// What git ignores in docs/deploy, which are secrets, and the build of the image does not:
 /// they would stay in its cache.
-pub(super) fn unignored(gitignore: &str, dockerignore: &str) -> Vec<String> {
+pub(super) fn missing_ignores(gitignore: &str, dockerignore: &str) -> Vec<String> {
     let lines = |text| str::lines(text).map(str::trim);
     let patterns = lines(gitignore).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let is_ignored = |pattern: &str| lines(dockerignore).any(|line| line == pattern);
@@ -224,11 +224,11 @@ mod tests {
     #[test]
     fn secrets_that_the_build_would_copy_are_found() {
         let gitignore = "# Secrets.\n.env\nmetrics-token\n";
-        let found = unignored(gitignore, ".git\ndocs/deploy/.env\n");
+        let found = missing_ignores(gitignore, ".git\ndocs/deploy/.env\n");
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("docs/deploy/metrics-token"), "{found:?}");
         let all = "docs/deploy/.env\ndocs/deploy/metrics-token\n";
-        assert!(unignored(gitignore, all).is_empty());
+        assert!(missing_ignores(gitignore, all).is_empty());
     }
 
     #[test]

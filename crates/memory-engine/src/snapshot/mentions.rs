@@ -90,7 +90,7 @@ impl MentionIndex {
         };
         for start in 0..query.len() {
             for_each_label(query, start, |end, label| {
-                if !joined.contain(&(start..end)) {
+                if !joined.has_part(&(start..end)) {
                     add(label);
                 }
             });
@@ -165,7 +165,7 @@ impl JoinedNames {
     }
 
     /// Whether a run is a part of one of them, and not all of it.
-    fn contain(&self, run: &Range<usize>) -> bool {
+    fn has_part(&self, run: &Range<usize>) -> bool {
         let first = run.start.saturating_sub(MAX_LABEL_TOKENS);
         let begun = self.ends.iter().enumerate().take(run.start + 1).skip(first);
         begun
@@ -202,7 +202,7 @@ pub(crate) fn mentions(query: &[QuestionToken], joined: &JoinedNames, memory: &M
     labels_of_memory(memory).iter().any(|label| {
         let mut runs = query.windows(label.len()).zip(0..);
         runs.any(|(run, start)| {
-            is_mention(run, label) && !joined.contain(&(start..start + label.len()))
+            is_mention(run, label) && !joined.has_part(&(start..start + label.len()))
         })
     })
 }
