@@ -69,24 +69,50 @@ impl Inserter {
 
     /// Inserts a batch, all or nothing, within the limit of each entity.
     pub(crate) async fn insert(&self, batch: Vec<EmbeddedMemory>) -> MemoryResult<()> {
+        self.insert_and_archive(batch, 0, async { Ok(()) }).await
+    }
+
+    /// Inserts a batch as [`insert`](Self::insert) and runs `archive`, which leaves `fewer`
+    /// live memories than there are before it: the limit is that of what is live after it.
+    /// A batch of which `fewer` are archived is of one entity. No other writer of this
+    /// process evicts memories in between.
+    pub(crate) async fn insert_and_archive(
+        &self,
+        batch: Vec<EmbeddedMemory>,
+        fewer: u64,
+        archive: impl Future<Output = MemoryResult<()>>,
+    ) -> MemoryResult<()> {
         let batch: Arc<[EmbeddedMemory]> = batch.into();
         let options = match self.limit {
-            Some((max, LimitPolicy::Prune)) => return self.insert_evicting(batch, max).await,
-            Some((max, _)) => InsertOptions::at_most(max),
+            Some((max, LimitPolicy::Prune)) => {
+                let inserted = self.insert_evicting(batch, max, fewer, archive).await;
+                return inserted.map_err(|error| without_archived(error, fewer));
+            }
+            Some((max, _)) => InsertOptions::at_most(max.saturating_add(fewer)),
             None => InsertOptions::unlimited(),
         };
         let plan = EvictionPlan {
             options,
             texts: Vec::new(),
         };
-        self.execute(batch, plan).await?.finish().await;
+        let committed = self.execute(batch, plan).await;
+        let committed = committed.map_err(|error| without_archived(error, fewer))?;
+        archive.await?;
+        committed.finish().await;
         Ok(())
     }
 
     /// Evicts the least important memories where the batch exceeds the limit.
     /// The store counts in its transaction, so the limit is exact; where
     /// another process wrote between plan and transaction, it is planned again.
-    async fn insert_evicting(&self, batch: Arc<[EmbeddedMemory]>, max: u64) -> MemoryResult<()> {
+    async fn insert_evicting(
+        &self,
+        batch: Arc<[EmbeddedMemory]>,
+        max: u64,
+        fewer: u64,
+        archive: impl Future<Output = MemoryResult<()>>,
+    ) -> MemoryResult<()> {
+        let max = max.saturating_add(fewer);
         let mut counts: BTreeMap<EntityId, u64> = BTreeMap::new();
         for item in batch.iter() {
             *counts.entry(item.memory.entity_id.clone()).or_default() += 1;
@@ -103,6 +129,7 @@ impl Inserter {
                 outcome => break outcome?,
             }
         };
+        archive.await?;
         drop(locks);
         committed.finish().await;
         Ok(())
@@ -224,6 +251,18 @@ impl Inserter {
         self.writer
             .commit(targets.into_iter().collect(), texts, write)
             .await
+    }
+}
+
+/// The error of a limit that `fewer` memories which are archived at once do not count for.
+fn without_archived(error: MemoryError, fewer: u64) -> MemoryError {
+    match error {
+        MemoryError::LimitReached { entity, count, max } => MemoryError::LimitReached {
+            entity,
+            count: count.saturating_sub(fewer),
+            max: max.saturating_sub(fewer),
+        },
+        other => other,
     }
 }
 

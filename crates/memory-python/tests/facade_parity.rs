@@ -10,6 +10,7 @@ use memory::ErrorKind;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("backup_with", "options are arguments of `backup`"),
     ("builder", "parts are arguments of `open`"),
+    ("config", "the configuration that `open` takes"),
     (
         "consistency",
         "a part of the configuration that `open` takes",

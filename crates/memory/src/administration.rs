@@ -5,7 +5,7 @@ use std::path::Path;
 
 use memory_core::{
     BackupOptions, CacheStats, Consistency, EntityId, EntityStats, Fingerprint, Generation,
-    MaintenanceReport, MaintenanceRequest, MemoryId, MemoryResult,
+    MaintenanceReport, MaintenanceRequest, MemoryConfig, MemoryId, MemoryResult,
 };
 #[cfg(doc)]
 use memory_core::{ErrorKind, MemoryError};
@@ -122,6 +122,17 @@ impl MemorySystem {
     /// returns something other than a vector of its dimensions.
     pub async fn check_embedder(&self) -> MemoryResult<()> {
         observe(Operation::CheckEmbedder, self.engine().check_embedder()).await
+    }
+
+    /// The configuration that the system was built with.
+    ///
+    #[doc = example!()]
+    /// assert_eq!(memory.config().max_memories_per_entity, None);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn config(&self) -> &MemoryConfig {
+        self.engine().config()
     }
 
     /// How soon a read sees what others wrote: as configured, else

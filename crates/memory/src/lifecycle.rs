@@ -360,11 +360,17 @@ impl MemorySystem {
 
     /// Retains complete memories, as from an export: with their ids, timestamps,
     /// decay rates, access counts and links. They are embedded again, except for
-    /// [`RestoreItem`]s with a vector, and all of them are live afterward, also those
-    /// that were archived; [`restore_summary`](Self::restore_summary) archives them
-    /// again.
+    /// [`RestoreItem`]s with a vector.
     ///
-    /// An existing memory with the same content is left as it is.
+    /// An archived memory whose summary comes later in the list, as in an export, is
+    /// archived under it again. Of these only the summary counts for
+    /// [`MemoryConfig::max_memories_per_entity`]. Such a list is written entity by entity,
+    /// sources before their summaries, in several transactions; a repeated call completes
+    /// one that failed. Any other list is written in one transaction. A memory that was
+    /// archived under a summary which is not in the list is live afterward;
+    /// [`restore_summary`](Self::restore_summary) archives it again.
+    ///
+    /// An existing memory with the same content is left as it is, live or archived.
     ///
     #[doc = example!()]
     /// let id = memory.retain("mira", MemoryKind::World, "Bread is expensive.").await?;
@@ -375,7 +381,9 @@ impl MemorySystem {
     /// ```
     ///
     /// # Errors
-    /// As [`retain_batch`](Self::retain_batch).
+    /// As [`retain_batch`](Self::retain_batch); [`MemoryError::Changed`] for an existing
+    /// source that is archived elsewhere, and [`MemoryError::Conflict`] for a summary that
+    /// exists above other sources.
     pub async fn restore_memories(
         &self,
         memories: impl IntoIterator<Item = impl Into<RestoreItem>>,

@@ -98,7 +98,7 @@ pub enum MemoryError {
     /// The entity would hold more memories than its limit allows. Nothing was
     /// written.
     #[error(
-        "entity {entity} would have {count} memories; at most {max} are allowed: delete or consolidate some, or raise the limit"
+        "entity {entity} would have {count} memories; at most {max} are allowed: forget or consolidate some, or raise the limit"
     )]
     LimitReached {
         /// Whose memories are counted.

@@ -174,7 +174,7 @@ fn messages_say_what_happened_what_is_allowed_and_what_to_do() {
                 count: 101,
                 max: 100,
             },
-            "entity mira would have 101 memories; at most 100 are allowed: delete or \
+            "entity mira would have 101 memories; at most 100 are allowed: forget or \
              consolidate some, or raise the limit",
         ),
         (

@@ -32,8 +32,8 @@ use std::time::Duration;
 
 use memory_core::{
     BackupOptions, CacheStats, Consistency, EntityId, EntityStats, Fingerprint, Generation,
-    MaintenanceReport, MaintenanceRequest, Memory, MemoryError, MemoryFilter, MemoryId,
-    MemoryResult, limits,
+    MaintenanceReport, MaintenanceRequest, Memory, MemoryConfig, MemoryError, MemoryFilter,
+    MemoryId, MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
 use tracing::trace;
@@ -105,6 +105,12 @@ impl Engine {
     pub async fn entity_stats(&self, entity: &EntityId) -> MemoryResult<EntityStats> {
         entity.validate()?;
         self.inner.store.entity_stats(entity).await
+    }
+
+    /// The configuration that the engine was built with.
+    #[must_use]
+    pub fn config(&self) -> &MemoryConfig {
+        &self.inner.config
     }
 
     /// How soon a read sees what others wrote: as configured, else as the store demands.

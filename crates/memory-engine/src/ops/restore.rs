@@ -1,10 +1,14 @@
 //! Restoring memories as they were exported.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use memory_core::{ErrorKind, Memory, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits};
+use memory_core::{
+    EmbeddedMemory, EntityId, ErrorKind, Memory, MemoryError, MemoryId, MemoryKind, MemoryResult,
+    SummaryGroup, limits,
+};
 
-use super::retain::{NewMemory, validated};
+use super::retain::{NewMemory, count_retained, validated};
 use crate::backoff::jittered_backoff;
 use crate::engine::{Engine, EngineInner};
 
@@ -33,12 +37,27 @@ impl From<Memory> for RestoreItem {
 
 impl Engine {
     /// Retains memories whole: with their access counts, decay rates and
-    /// times. All are live then; what was archived is archived again by
-    /// [`restore_summary`](Self::restore_summary).
+    /// times. Those whose summary comes later in the list are archived under it; the
+    /// others are live then.
     pub async fn restore_memories(&self, items: Vec<RestoreItem>) -> MemoryResult<Vec<MemoryId>> {
+        let mut summaries = summaries_of(&items);
         let checked = items.into_iter().map(|item| self.inner.checked(item));
         let memories = validated(checked)?;
-        self.inner.retain_memories(memories).await
+        if summaries.is_empty() {
+            return self.inner.retain_memories(memories).await;
+        }
+        let ids = memories.iter().map(|new| new.memory.id).collect();
+        let mut by_entity: BTreeMap<EntityId, Vec<NewMemory>> = BTreeMap::new();
+        for new in memories {
+            let entity = new.memory.entity_id.clone();
+            by_entity.entry(entity).or_default().push(new);
+        }
+        for (entity, memories) in by_entity {
+            let own = summaries.remove(&entity).unwrap_or_default();
+            let restored = self.inner.restore_levels(&entity, memories, &own);
+            restored.await?;
+        }
+        Ok(ids)
     }
 
     /// Restores a summary and archives its sources, which must exist, under it.
@@ -63,25 +82,139 @@ impl Engine {
                 sources: sources.clone(),
             })
             .collect();
+        inner.archive_restored(&entity, group).await?;
+        Ok(true)
+    }
+}
+
+/// The summaries that memories are archived under, by their ids.
+type Summaries = HashMap<MemoryId, MemoryId>;
+
+/// The summaries of the memories whose summary comes later in the list.
+fn summaries_of(items: &[RestoreItem]) -> HashMap<EntityId, Summaries> {
+    let mut summaries: HashMap<EntityId, Summaries> = HashMap::new();
+    let mut later = HashSet::new();
+    for RestoreItem { memory, .. } in items.iter().rev() {
+        if let Some(summary) = memory.archived_by
+            && later.contains(&(&memory.entity_id, summary))
+        {
+            let own = summaries.entry(memory.entity_id.clone()).or_default();
+            own.insert(memory.id, summary);
+        }
+        later.insert((&memory.entity_id, memory.id));
+    }
+    summaries
+}
+
+impl EngineInner {
+    /// Restores memories of one entity, sources before their summaries.
+    ///
+    /// Sources are live until their summary is written, as a store archives what is live.
+    /// Within the limit is what is live in the end.
+    async fn restore_levels(
+        &self,
+        entity: &EntityId,
+        memories: Vec<NewMemory>,
+        summaries: &Summaries,
+    ) -> MemoryResult<()> {
+        let order: Vec<MemoryId> = memories.iter().map(|new| new.memory.id).collect();
+        let (new, mut sources) = self.not_yet_restored(entity, memories, summaries).await?;
+        let archived: usize = sources.values().map(Vec::len).sum();
+        let fewer = (archived - sources.len()) as u64;
+        let is_summary = |item: &EmbeddedMemory| sources.contains_key(&item.memory.id);
+        let embedded = self.embedded(new).await?;
+        let (written, batch): (Vec<_>, Vec<_>) = embedded.into_iter().partition(is_summary);
+        let mut written: HashMap<MemoryId, EmbeddedMemory> = written
+            .into_iter()
+            .map(|item| (item.memory.id, item))
+            .collect();
+        let groups = order.iter().filter_map(|id| {
+            let (summary, sources) = (written.remove(id)?, sources.remove(id)?);
+            Some(Arc::from([SummaryGroup { summary, sources }]))
+        });
+        let groups: Vec<Arc<[SummaryGroup]>> = groups.collect();
+        let archive = async {
+            for group in groups {
+                self.archive_restored(entity, group).await?;
+            }
+            Ok(())
+        };
+        if batch.is_empty() {
+            return archive.await;
+        }
+        let kinds: Vec<MemoryKind> = batch.iter().map(|item| item.memory.kind).collect();
+        let inserted = self.inserter.insert_and_archive(batch, fewer, archive);
+        inserted.await?;
+        count_retained(kinds);
+        Ok(())
+    }
+
+    /// The memories that are not stored, and the sources of the summaries among them.
+    async fn not_yet_restored(
+        &self,
+        entity: &EntityId,
+        memories: Vec<NewMemory>,
+        summaries: &Summaries,
+    ) -> MemoryResult<(Vec<NewMemory>, HashMap<MemoryId, Vec<MemoryId>>)> {
+        let ids: Vec<MemoryId> = memories.iter().map(|new| new.memory.id).collect();
+        let stored = self.store.get(entity, &ids).await?.memories;
+        let (mut new, mut archived) = (Vec::new(), HashSet::new());
+        for (memory, stored) in memories.into_iter().zip(stored) {
+            let Some(stored) = stored else {
+                new.push(memory);
+                continue;
+            };
+            let (entity, id) = (entity.clone(), stored.id);
+            if stored.content != memory.memory.content {
+                return Err(MemoryError::Conflict { entity, id });
+            }
+            match (stored.archived_by, summaries.get(&id)) {
+                (Some(by), Some(summary)) if by != *summary => {
+                    return Err(MemoryError::Changed { entity, id });
+                }
+                (Some(_), Some(_)) => {
+                    archived.insert(id);
+                }
+                _ => {}
+            }
+        }
+        let is_new: HashSet<MemoryId> = new.iter().map(|new| new.memory.id).collect();
+        let mut sources: HashMap<MemoryId, Vec<MemoryId>> = HashMap::new();
+        for id in ids {
+            let Some(&summary) = summaries.get(&id).filter(|_| !archived.contains(&id)) else {
+                continue;
+            };
+            if !is_new.contains(&summary) {
+                return Err(not_above(entity, summary, id));
+            }
+            sources.entry(summary).or_default().push(id);
+        }
+        Ok((new, sources))
+    }
+
+    /// Writes one summary above its sources, again where these change meanwhile.
+    async fn archive_restored(
+        &self,
+        entity: &EntityId,
+        group: Arc<[SummaryGroup]>,
+    ) -> MemoryResult<()> {
         let mut tries = 0;
         loop {
-            let read_at = inner.store.entity_stats(&entity).await?.generation;
-            match inner.archive(&entity, Arc::clone(&group), read_at).await {
+            let read_at = self.store.entity_stats(entity).await?.generation;
+            match self.archive(entity, Arc::clone(&group), read_at).await {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
                     tries += 1;
                     jittered_backoff(tries).await;
                 }
                 Err(error) => {
-                    inner.drop_unwritten(&group).await;
+                    self.drop_unwritten(&group).await;
                     return Err(error);
                 }
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(()),
             }
         }
     }
-}
 
-impl EngineInner {
     /// A memory and its vector, within every limit.
     fn checked(&self, item: RestoreItem) -> MemoryResult<NewMemory> {
         Ok(NewMemory {
@@ -111,18 +244,21 @@ impl EngineInner {
         let Some(at) = rest.iter().position(|source| !archived(source)) else {
             return Ok(true);
         };
-        let source = sources.get(at).map(ToString::to_string);
-        let message = format!(
-            "entity {} already has the summary {}, with this content, and its source {} is not \
-             archived under it; undo that consolidation, or forget the summary, and restore it \
-             again",
-            summary.entity_id,
-            summary.id,
-            source.unwrap_or_default(),
-        );
-        let kind = ErrorKind::Conflict;
-        Err(MemoryError::store(kind, "restore_summary", message))
+        match sources.get(at) {
+            Some(source) => Err(not_above(&summary.entity_id, summary.id, *source)),
+            None => Ok(true),
+        }
     }
+}
+
+/// The error for a summary that is there with the same content, and not above this source.
+fn not_above(entity: &EntityId, summary: MemoryId, source: MemoryId) -> MemoryError {
+    let message = format!(
+        "entity {entity} already has the summary {summary}, with this content, and its source \
+         {source} is not archived under it; undo that consolidation, or forget the summary, and \
+         restore it again"
+    );
+    MemoryError::store(ErrorKind::Conflict, "restore_summary", message)
 }
 
 /// A memory within every limit, live, with its times in microseconds.

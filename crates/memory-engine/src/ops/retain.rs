@@ -61,10 +61,7 @@ impl EngineInner {
         let kinds: Vec<MemoryKind> = batch.iter().map(|item| item.memory.kind).collect();
         let inserted = self.inserter.insert(batch).await;
         if inserted.is_ok() {
-            memory_metrics::BATCH_RETAIN_COUNT.increment(&[], 1);
-            for kind in kinds {
-                memory_metrics::RETENTIONS.increment(kind_label(kind), 1);
-            }
+            count_retained(kinds);
         }
         match inserted {
             // The caller repeats it with these ids, so that nothing is retained
@@ -135,6 +132,14 @@ impl EngineInner {
             .enumerate()
             .filter_map(|(index, memory)| (!stored.contains(&index)).then_some(memory))
             .collect())
+    }
+}
+
+/// Counts the memories of a batch that was written.
+pub(super) fn count_retained(kinds: Vec<MemoryKind>) {
+    memory_metrics::BATCH_RETAIN_COUNT.increment(&[], 1);
+    for kind in kinds {
+        memory_metrics::RETENTIONS.increment(kind_label(kind), 1);
     }
 }
 

@@ -112,3 +112,39 @@ async fn sources_of_a_summary_are_checked_first() {
     }
     assert_eq!(b.embedder.texts(), texts);
 }
+
+#[tokio::test]
+async fn memories_whose_summary_follows_them_are_archived() {
+    let b = fixture();
+    let memory = |content: &str| item(content).into_memory(now()).unwrap();
+    let [mut source, mut below, mut low, high] = ["a", "b", "a b", "all"].map(memory);
+    (source.archived_by, below.archived_by) = (Some(low.id), Some(low.id));
+    low.archived_by = Some(high.id);
+    let all = [source.clone(), below.clone(), low.clone(), high.clone()];
+    // In another order they are live.
+    let turned: Vec<Memory> = all.iter().rev().cloned().collect();
+    let other = fixture();
+    other.engine.restore_memories(items(&turned)).await.unwrap();
+    assert_eq!(other.all(ListScope::Live).await.len(), 4);
+
+    for _ in 0..2 {
+        let ids = b.engine.restore_memories(items(&all)).await.unwrap();
+        assert_eq!(ids, all.clone().map(|memory| memory.id));
+        let mut expected = all.to_vec();
+        expected.sort_by_key(|memory| memory.id);
+        assert_eq!(everything(&b).await, expected);
+    }
+    let generation = b.engine.entity_stats(&mira()).await.unwrap().generation;
+    assert_eq!(generation.0, 3, "the second time wrote nothing");
+
+    // An existing summary has its sources, and an existing source its summary.
+    let mut new = memory("new");
+    new.archived_by = Some(high.id);
+    let restored = b.engine.restore_memories(items(&[new.clone(), high]));
+    assert_eq!(restored.await.unwrap_err().kind(), ErrorKind::Conflict);
+    let above = memory("above");
+    source.archived_by = Some(above.id);
+    let restored = b.engine.restore_memories(items(&[source, above]));
+    assert_eq!(restored.await.unwrap_err().kind(), ErrorKind::Changed);
+    assert_eq!(everything(&b).await.len(), 4, "nothing was written");
+}

@@ -30,13 +30,19 @@ pub(super) type Key = (EntityId, MemoryId);
 /// A memory to be written, and where it was read.
 #[derive(Debug, Clone)]
 pub(super) struct PendingItem {
-    location: Location,
-    item: RestoreItem,
+    pub(super) location: Location,
+    pub(super) item: RestoreItem,
+    /// Its size in the input.
+    bytes: usize,
 }
 
 impl PendingItem {
-    pub(super) fn new(location: Location, item: RestoreItem) -> Self {
-        Self { location, item }
+    pub(super) fn new(location: Location, item: RestoreItem, bytes: usize) -> Self {
+        Self {
+            location,
+            item,
+            bytes,
+        }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -44,7 +50,7 @@ impl PendingItem {
     }
 
     /// The outcome where the id already belongs to a memory with this content.
-    fn compare_existing(&self, content: &str, owner: &str) -> ItemOutcome {
+    pub(super) fn compare_existing(&self, content: &str, owner: &str) -> ItemOutcome {
         if self.item.memory.content == content {
             return ItemOutcome::AlreadyThere;
         }
@@ -88,10 +94,10 @@ impl Batch {
     }
 
     /// Adds a line.
-    pub(super) fn add(&mut self, pending: PendingItem, bytes: usize) {
+    pub(super) fn add(&mut self, pending: PendingItem) {
         self.keys.insert(pending.key());
+        self.bytes += pending.bytes;
         self.pending.push(pending);
-        self.bytes += bytes;
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -297,7 +303,7 @@ mod tests {
     fn pending(line: usize, id: MemoryId, content: &str) -> PendingItem {
         let item = MemoryBatchItem::new("mira", MemoryKind::World, content).with_id(id);
         let memory = item.into_memory(chrono::Utc::now()).unwrap();
-        PendingItem::new(Location::Line(line), memory.into())
+        PendingItem::new(Location::Line(line), memory.into(), 1)
     }
 
     fn batch(max_len: usize) -> Batch {
@@ -308,11 +314,13 @@ mod tests {
     fn batch_is_full_by_count_or_by_size() {
         let mut by_number = batch(2);
         assert!(!by_number.is_full());
-        by_number.add(pending(1, MemoryId::new(), "a"), 1);
-        by_number.add(pending(2, MemoryId::new(), "b"), 1);
+        by_number.add(pending(1, MemoryId::new(), "a"));
+        by_number.add(pending(2, MemoryId::new(), "b"));
         assert!(by_number.is_full());
         let mut by_size = batch(2);
-        by_size.add(pending(1, MemoryId::new(), "a"), MAX_BATCH_BYTES);
+        let mut large = pending(1, MemoryId::new(), "a");
+        large.bytes = MAX_BATCH_BYTES;
+        by_size.add(large);
         assert!(by_size.is_full());
     }
 

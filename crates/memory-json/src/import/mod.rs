@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `batch` | batches that are embedded and written together |
 //! | `archive` | summaries and the memories below them |
+//! | `held` | the same where the number of live memories is limited |
 //! | `location` | where in the input a memory is |
 //! | `refusal` | memories that were not imported, and why |
 
 mod archive;
 mod batch;
+mod held;
 mod location;
 mod refusal;
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use chrono::Utc;
@@ -19,6 +22,7 @@ use memory::{EntityId, MemoryBatchItem, MemoryId, MemoryResult, MemorySystem, Re
 
 use archive::Archive;
 use batch::{Batch, BatchResult, InFlight, Key, PendingItem};
+use held::{HeldMemories, Tree};
 pub use location::Location;
 pub use refusal::{Refusal, RefusalKind};
 
@@ -84,15 +88,20 @@ pub enum ItemOutcome {
 }
 
 /// Imports memories in the order of the input. It holds at most three batches: one is
-/// filled while the one before it is embedded and another is written.
+/// filled while the one before it is embedded and another is written. Where the system has
+/// [`MemoryConfig::max_memories_per_entity`](memory::MemoryConfig::max_memories_per_entity), it
+/// also holds archived memories until the live summary above them is added.
 ///
 /// A batch that was begun is completed by its own task, also when the importer is dropped.
-/// Its methods are cancel-safe, apart from the memory that is being added.
+/// Its methods are cancel-safe, apart from the memory that is being added, and archived ones
+/// that are written with it or by [`finish`](Self::finish).
 pub struct Importer {
     batch: Batch,
     in_flight: InFlight,
     archive: Archive,
+    held: HeldMemories,
     outcomes: Vec<ItemOutcome>,
+    orphans: usize,
     own_links: usize,
 }
 
@@ -104,7 +113,9 @@ impl Importer {
             batch: Batch::new(batch),
             in_flight: InFlight::new(),
             archive: Archive::default(),
+            held: HeldMemories::default(),
             outcomes: Vec::new(),
+            orphans: 0,
             own_links: 0,
         }
     }
@@ -129,15 +140,26 @@ impl Importer {
             bytes,
         } = memory;
         self.own_links += usize::from(is_without_own_link);
-        let pending = PendingItem::new(location.clone(), item.clone());
+        let pending = PendingItem::new(location, item, bytes);
         let key = pending.key();
+        if let Some(summary) = archived_by
+            && system.config().max_memories_per_entity.is_some()
+        {
+            self.held.hold(summary, pending);
+            return Ok(());
+        }
+        if self.held.is_summary(&key) {
+            let tree = self.held.take_tree(pending);
+            return self.restore_tree(system, tree).await;
+        }
         if self.archive.is_summary(&key) {
             // Its sources must be stored first.
-            self.finish(system).await?;
+            self.write_batches(system).await?;
             let sources = self.archive.take_sources(&key);
             self.add_source(&key, archived_by);
             // Without any, as all were refused, it is a memory like any other.
             if !sources.is_empty() {
+                let PendingItem { location, item, .. } = pending;
                 let restoring = self
                     .archive
                     .restore_summary(system, location, item, sources);
@@ -148,10 +170,18 @@ impl Importer {
         }
         if self.in_flight.contains(&key) {
             // The outcome of this memory depends on that of the earlier one.
-            self.finish(system).await?;
+            self.write_batches(system).await?;
         }
         self.add_source(&key, archived_by);
-        self.batch.add(pending, bytes);
+        self.add_to_batch(system, pending).await
+    }
+
+    async fn add_to_batch(
+        &mut self,
+        system: &MemorySystem,
+        pending: PendingItem,
+    ) -> MemoryResult<()> {
+        self.batch.add(pending);
         if self.batch.is_full() {
             self.start_batch(system).await?;
         }
@@ -164,17 +194,55 @@ impl Importer {
         }
     }
 
+    /// Writes a summary and what is archived under it; repeated ids after that, as their
+    /// outcome depends on it.
+    async fn restore_tree(
+        &mut self,
+        system: &MemorySystem,
+        tree: Vec<PendingItem>,
+    ) -> MemoryResult<()> {
+        // What came before is compared first.
+        self.write_batches(system).await?;
+        let mut ids = HashSet::new();
+        let (members, repeated) = tree
+            .into_iter()
+            .partition(|pending| ids.insert(pending.key()));
+        let outcomes = Tree::new(members).write(system).await?;
+        self.outcomes.extend(outcomes);
+        let repeated: Vec<PendingItem> = repeated;
+        for pending in repeated {
+            self.add_to_batch(system, pending).await?;
+        }
+        Ok(())
+    }
+
     /// Records that a line or item is no memory.
     pub fn refuse(&mut self, location: Location, reason: String) {
         let refusal = Refusal::malformed(location, reason);
         self.outcomes.push(ItemOutcome::Refused(refusal));
     }
 
-    /// Waits until everything that was added is written or refused.
+    /// Waits until everything that was added is written or refused. Archived memories whose
+    /// summary was not added are live then.
     ///
     /// # Errors
     /// As [`add`](Self::add).
     pub async fn finish(&mut self, system: &MemorySystem) -> MemoryResult<()> {
+        for mut tree in self.held.take_orphans() {
+            self.orphans += 1;
+            match tree.pop() {
+                Some(root) if tree.is_empty() => self.add_to_batch(system, root).await?,
+                Some(root) => {
+                    tree.push(root);
+                    self.restore_tree(system, tree).await?;
+                }
+                None => {}
+            }
+        }
+        self.write_batches(system).await
+    }
+
+    async fn write_batches(&mut self, system: &MemorySystem) -> MemoryResult<()> {
         if !self.batch.is_empty() {
             self.start_batch(system).await?;
         }
@@ -207,7 +275,7 @@ impl Importer {
     /// them or was refused.
     #[must_use]
     pub fn orphans(&self) -> usize {
-        self.archive.orphans()
+        self.archive.orphans() + self.orphans
     }
 
     /// The number of links of memories to themselves that were left out.

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use memory::{MemoryBatchItem, MemoryId, MemoryKind, MemorySystem};
-use memory_json::{ImportItem, Location, RefusalKind};
+use memory::{EntityId, LimitPolicy, MemoryBatchItem, MemoryId, MemoryKind, MemorySystem};
+use memory_json::{ExportReader, ImportItem, Line, Location, RefusalKind};
 
 use crate::{import, import_in_batches, limited_system, system};
 
@@ -173,7 +173,7 @@ async fn an_entity_that_is_full_does_not_end_the_import_of_others() {
         lines.push(line(MemoryId::new(), content, r#","entity":"tam""#));
     }
     for batch in [1, 2, 3, 100] {
-        let system = limited_system(2).await;
+        let system = limited_system(2, LimitPolicy::Reject).await;
         let batch = NonZeroUsize::new(batch).unwrap();
         // Again as at first: what is there is still there.
         for (imported, already_there) in [(4, 0), (0, 4)] {
@@ -222,4 +222,121 @@ fn a_memory_is_not_its_own_summary() {
     let refused = ImportItem::from_line(&own, Some(&"mira".into()), |_| MemoryId::new());
     let refused = refused.unwrap_err();
     assert!(refused.contains("the memory's own id"), "{refused}");
+}
+
+/// The lines of an export of "mira".
+async fn export(system: &MemorySystem) -> Vec<String> {
+    let mira = EntityId::from("mira");
+    let mut reader = ExportReader::open(system, mira).await.unwrap();
+    let mut lines = Vec::new();
+    while let Some(page) = reader.next_page().await.unwrap() {
+        let texts = page.iter().map(|it| serde_json::to_string(&Line::from(it)));
+        lines.extend(texts.map(Result::unwrap));
+    }
+    lines
+}
+
+/// Four live memories, two of which are summaries, one at two levels, of nine in all.
+async fn summaries_in_a_file() -> Vec<String> {
+    let ids: [MemoryId; 13] = std::array::from_fn(|_| MemoryId::new());
+    let summaries = [(0..3, 9), (3..6, 10), (6..8, 11), (10..11, 11)];
+    let lines: Vec<String> = (0..13)
+        .map(|n| {
+            let summary = summaries.iter().find(|(sources, _)| sources.contains(&n));
+            let more = summary.map_or(String::new(), |(_, summary)| {
+                format!(r#","archived_by":"{}""#, ids[*summary])
+            });
+            line(ids[n], &format!("Text {n}."), &more)
+        })
+        .collect();
+    let system = system(Arc::new(())).await;
+    assert_eq!(import(&system, &lines).await.imported, 13);
+    let stats = system.entity_stats("mira").await.unwrap();
+    assert_eq!((stats.memory_count, stats.archived_count), (4, 9));
+    export(&system).await
+}
+
+#[tokio::test]
+async fn a_database_within_its_limit_is_restored_from_its_export() {
+    let lines = summaries_in_a_file().await;
+    for policy in [LimitPolicy::Reject, LimitPolicy::Prune] {
+        for batch in [1, 2, 100] {
+            let system = limited_system(4, policy).await;
+            let batch = NonZeroUsize::new(batch).unwrap();
+            for (imported, already_there) in [(13, 0), (0, 13)] {
+                let result = import_in_batches(&system, &lines, batch).await;
+                assert_eq!(result.refused, []);
+                assert_eq!(
+                    (result.imported, result.already_there, result.orphans),
+                    (imported, already_there, 0)
+                );
+                assert_eq!(export(&system).await, lines);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_summary_that_does_not_fit_is_refused_with_its_sources() {
+    let lines = summaries_in_a_file().await;
+    let system = limited_system(3, LimitPolicy::Reject).await;
+    let result = import(&system, &lines).await;
+    let stats = system.entity_stats("mira").await.unwrap();
+    assert_eq!(stats.memory_count, 3);
+    let stored = stats.memory_count + stats.archived_count;
+    assert_eq!(result.imported as u64, stored);
+    assert_eq!(result.imported + result.refused.len(), 13);
+    for refusal in &result.refused {
+        assert_eq!(refusal.kind, RefusalKind::LimitReached);
+        let message = "would have 4 memories; at most 3 are allowed";
+        assert!(refusal.message.contains(message), "{}", refusal.message);
+    }
+
+    // What is evicted for it goes with its sources.
+    let system = limited_system(3, LimitPolicy::Prune).await;
+    let result = import(&system, &lines).await;
+    assert_eq!((result.imported, result.refused.len()), (13, 0));
+    assert_eq!(system.entity_stats("mira").await.unwrap().memory_count, 3);
+}
+
+#[tokio::test]
+async fn sources_within_a_limit_are_refused_and_kept_as_without_one() {
+    let [source, other, below, low, high, orphan] = std::array::from_fn(|_| MemoryId::new());
+    let missing = MemoryId::new();
+    let archived_by = |id: MemoryId| format!(r#","archived_by":"{id}""#);
+    let lines = [
+        line(source, "Rain.", &archived_by(low)),
+        line(other, "Snow.", &archived_by(low)),
+        line(other, "Snow.", &archived_by(low)),
+        line(below, "Fog.", &archived_by(low)),
+        line(low, "Weather.", &archived_by(high)),
+        line(orphan, "Sun.", &archived_by(missing)),
+        line(high, "All weather.", ""),
+    ];
+    for taken in [source, low, high] {
+        let unlimited = system(Arc::new(())).await;
+        let limited = limited_system(100, LimitPolicy::Reject).await;
+        let mut states = Vec::new();
+        for system in [&unlimited, &limited] {
+            let item = MemoryBatchItem::new("mira", MemoryKind::World, "Changed.");
+            let item = item.with_id(taken).with_timestamp(chrono::Utc::now());
+            system.retain_batch([item]).await.unwrap();
+            let result = import(system, &lines).await;
+            let mut state = vec![format!(
+                "{} {} {}",
+                result.imported, result.already_there, result.orphans
+            )];
+            for refusal in &result.refused {
+                state.push(format!("{:?} {:?}", refusal.location, refusal.kind));
+            }
+            let ids = [source, other, below, low, high, orphan];
+            let memories = system.get_memories("mira", ids).await.unwrap();
+            state.extend(memories.iter().map(|it| {
+                let it = it.as_ref().unwrap();
+                format!("{} {:?}", it.content, it.archived_by)
+            }));
+            states.push(state);
+        }
+        assert_eq!(states[0], states[1], "{taken:?}");
+    }
 }

@@ -13,7 +13,7 @@ mod import;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use memory::{MemoryConfig, MemoryId, MemorySystem};
+use memory::{LimitPolicy, MemoryConfig, MemoryId, MemorySystem};
 use memory_json::{DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, Location, Refusal};
 use memory_testkit::{HashEmbedder, HookedStore, InMemoryStore, StoreHooks};
 
@@ -27,9 +27,11 @@ async fn system(hooks: Arc<dyn StoreHooks>) -> MemorySystem {
 }
 
 /// A system whose entities have at most `max` memories.
-async fn limited_system(max: u64) -> MemorySystem {
+async fn limited_system(max: u64, limit_policy: LimitPolicy) -> MemorySystem {
     let config = MemoryConfig {
         max_memories_per_entity: Some(max),
+        limit_policy,
+        prune_min_keep: 1,
         ..MemoryConfig::default()
     };
     let system = MemorySystem::builder()

@@ -59,6 +59,10 @@ const NOT_SERVED: &[(&str, &str)] = &[
     ("clear_all_caches", "one entity would slow down all others"),
     ("close", "the end of the server: a signal"),
     (
+        "config",
+        "settings of the server, which its administrator knows",
+    ),
+    (
         "consistency",
         "a setting of the server, which decides whether answers have an `ETag`",
     ),
