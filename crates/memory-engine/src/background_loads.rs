@@ -123,6 +123,11 @@ impl BackgroundLoads {
         }
     }
 
+    /// Lets loads begin again.
+    pub(crate) fn resume(&self) {
+        self.lock().is_stopped = false;
+    }
+
     /// Reports how loads ended.
     pub(crate) fn sample(&self, samples: &mut Samples) {
         for (outcome, count) in [

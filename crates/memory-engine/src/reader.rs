@@ -1,12 +1,13 @@
 //! Reading memories by id, through the memory tier.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use memory_core::{
-    Clock, Consistency, EntityId, Generation, Memory, MemoryError, MemoryId, MemoryResult, Store,
+    Clock, Consistency, EntityId, ErrorKind, Generation, Memory, MemoryError, MemoryId,
+    MemoryResult, Store,
 };
 use tracing::{Instrument, debug_span};
 
@@ -28,6 +29,8 @@ pub(crate) struct Reader {
     pub(crate) listener: ListenerState,
     pub(crate) background_loads: Arc<BackgroundLoads>,
     consistency: Consistency,
+    /// Whether the store was closed, so that nothing cached is an answer.
+    is_closed: Arc<AtomicBool>,
     unchanged_since: Arc<UnchangedSince>,
     /// Memories read from the store by their id alone.
     loaded_memories: Arc<AtomicU64>,
@@ -50,14 +53,33 @@ impl Reader {
             listener,
             background_loads: Arc::default(),
             consistency,
+            is_closed: Arc::default(),
             unchanged_since: Arc::default(),
             loaded_memories: Arc::default(),
         }
     }
 
+    /// From now on every read asks the store, which was closed.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.tiers.clear();
+    }
+
+    /// Refuses a call that does not ask the store, after it was closed.
+    pub(crate) fn check_open(&self, operation: &'static str) -> MemoryResult<()> {
+        if self.is_closed.load(Ordering::Acquire) {
+            let message = "the memory system was closed";
+            return Err(MemoryError::store(ErrorKind::Closed, operation, message));
+        }
+        Ok(())
+    }
+
     /// What the configured consistency requires of a read that begins now.
     #[inline]
     pub(crate) fn required_freshness(&self, entity: &EntityId) -> Freshness {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Freshness::After(Instant::now());
+        }
         match self.consistency {
             Consistency::Local => Freshness::Any,
             Consistency::Bounded(limit) if !self.listener.is_disconnected() => {
@@ -164,6 +186,7 @@ impl Reader {
         ids: &[MemoryId],
     ) -> MemoryResult<Vec<Option<Arc<Memory>>>> {
         entity.validate()?;
+        self.check_open("get")?;
         let freshness = self.required_freshness(entity);
         let cached = |id| {
             let memory = self.cached(entity, id, &freshness)?;

@@ -31,14 +31,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    BackupOptions, CacheStats, Consistency, EntityId, EntityStats, Fingerprint, Generation,
-    MaintenanceReport, MaintenanceRequest, Memory, MemoryConfig, MemoryError, MemoryFilter,
-    MemoryId, MemoryResult, limits,
+    BackupOptions, CacheStats, Consistency, EntityId, EntityStats, ErrorKind, Fingerprint,
+    Generation, MaintenanceReport, MaintenanceRequest, Memory, MemoryConfig, MemoryError,
+    MemoryFilter, MemoryId, MemoryResult, limits,
 };
 use memory_metrics::{Operation, observe};
-use tracing::trace;
+use tracing::{Instrument, trace};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineInner};
 
 impl Engine {
     /// Embeds texts as passages; one L2-normalized vector per text, in order.
@@ -50,6 +50,7 @@ impl Engine {
             limits::check_content(text)
                 .map_err(|problem| MemoryError::from(problem).with_item(index))?;
         }
+        self.inner.reader.check_open("embed")?;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let embedded = self.inner.embedder.embed_passages(&texts).await?;
         Ok(embedded.into_iter().map(|text| text.vector).collect())
@@ -57,6 +58,7 @@ impl Engine {
 
     /// Embeds one word by the embedder itself, past the tiers.
     pub async fn check_embedder(&self) -> MemoryResult<()> {
+        self.inner.reader.check_open("check embedder")?;
         self.inner.embedder.check().await
     }
 
@@ -197,16 +199,34 @@ impl Engine {
     }
 
     /// Ends loads in the background, writes pending access counts and closes the store
-    /// and the shared cache.
+    /// and the shared cache: in a task of its own, so that a dropped caller leaves no
+    /// system that is closed in part.
     pub async fn close(&self) -> MemoryResult<()> {
-        self.inner.warming.stop();
-        self.inner.reader.background_loads.stop();
-        self.inner.access_recorder.flush_before_close().await;
-        let closed = self.inner.store.close().await;
-        self.inner.tiers.close().await;
+        let inner = Arc::clone(&self.inner);
+        let closing = tokio::spawn(async move { inner.close().await }.in_current_span());
+        closing.await.unwrap_or_else(|ended| {
+            let message = "the task that closes ended before it returned";
+            Err(MemoryError::store(ErrorKind::Other, "close", message).with_source(ended))
+        })
+    }
+}
+
+impl EngineInner {
+    async fn close(&self) -> MemoryResult<()> {
+        let (reader, store) = (&self.reader, &self.store);
+        self.warming.stop();
+        reader.background_loads.stop();
+        self.access_recorder.flush_before_close().await;
+        let closed = store.close().await;
+        match closed.is_ok() && store.capabilities().closes {
+            true => reader.close(),
+            // It answers as before.
+            false => reader.background_loads.resume(),
+        }
+        self.tiers.close().await;
         // The counters of a short program would be lost otherwise.
         memory_metrics::publish();
-        self.inner.metrics.stop_publishing();
+        self.metrics.stop_publishing();
         closed
     }
 }

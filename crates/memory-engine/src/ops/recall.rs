@@ -112,6 +112,7 @@ impl EngineInner {
     ) -> MemoryResult<Ranked> {
         entity.validate()?;
         request.validate()?;
+        self.reader.check_open("recall")?;
         if let Some(moment) = request.as_of
             && history::is_later(&request.filter, moment)
         {

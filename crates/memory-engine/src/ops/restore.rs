@@ -40,6 +40,7 @@ impl Engine {
     /// times. Those whose summary comes later in the list are archived under it; the
     /// others are live then.
     pub async fn restore_memories(&self, items: Vec<RestoreItem>) -> MemoryResult<Vec<MemoryId>> {
+        self.inner.reader.check_open("restore")?;
         let mut summaries = summaries_of(&items);
         let checked = items.into_iter().map(|item| self.inner.checked(item));
         let memories = validated(checked)?;

@@ -15,6 +15,7 @@ impl Engine {
     /// stored or cached in one batch, and writes in one transaction. Returns
     /// the ids, in order.
     pub async fn retain_batch(&self, items: Vec<MemoryBatchItem>) -> MemoryResult<Vec<MemoryId>> {
+        self.inner.reader.check_open("retain")?;
         let now = self.inner.clock.now();
         let memories = validated(items.into_iter().map(|mut item| {
             let embedding = item.embedding.take();

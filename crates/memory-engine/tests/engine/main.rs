@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod background_loads;
+mod close;
 mod coherence;
 mod fixture;
 mod given_vectors;
