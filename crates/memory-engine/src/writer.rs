@@ -92,7 +92,7 @@ impl Writer {
                         guard.certain(|entity| *entity == write.entity);
                     }
                 }
-                Err(error) if is_refusal(error) => {
+                Err(error) if error.kind().wrote_nothing() => {
                     guard.certain(|_| true);
                     return Err(error.clone());
                 }
@@ -113,19 +113,6 @@ impl Writer {
             .with_source(ended))
         })
     }
-}
-
-/// Whether the store refused the write, so that it changed nothing.
-const fn is_refusal(error: &MemoryError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::InvalidInput
-            | ErrorKind::Conflict
-            | ErrorKind::NotFound
-            | ErrorKind::Archived
-            | ErrorKind::Changed
-            | ErrorKind::LimitReached
-    )
 }
 
 /// On drop, trusts nothing of the remaining targets' entities: the write

@@ -45,6 +45,32 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether a write that failed so changed nothing: a store that cannot know it answers
+    /// [`OutcomeUnknown`](Self::OutcomeUnknown), or a kind that says nothing of it.
+    #[must_use]
+    pub const fn wrote_nothing(self) -> bool {
+        match self {
+            Self::InvalidInput
+            | Self::NotFound
+            | Self::Conflict
+            | Self::Archived
+            | Self::Changed
+            | Self::LimitReached
+            | Self::Unsupported
+            | Self::Unavailable
+            | Self::Full
+            | Self::ReadOnly
+            | Self::ForeignData
+            | Self::NewerSchema
+            | Self::Closed => true,
+            Self::OutcomeUnknown
+            | Self::Corrupt
+            | Self::Missing
+            | Self::Configuration
+            | Self::Other => false,
+        }
+    }
+
     /// The name for machines, in snake case: in metrics and in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {

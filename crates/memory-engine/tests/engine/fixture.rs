@@ -6,8 +6,8 @@
     reason = "shared by several test files"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use memory_core::{
@@ -47,6 +47,8 @@ pub(crate) struct StoreGate {
     pub(crate) is_approximate: AtomicBool,
     /// The next insert or deletion commits and then reports an unknown outcome.
     pub(crate) lose_next_response: AtomicBool,
+    /// The next insert fails so, before it writes anything.
+    pub(crate) fail_next_insert: Mutex<Option<ErrorKind>>,
 }
 
 impl StoreGate {
@@ -69,6 +71,7 @@ impl StoreGate {
             no_watch: AtomicBool::new(false),
             is_approximate: AtomicBool::new(false),
             lose_next_response: AtomicBool::new(false),
+            fail_next_insert: Mutex::new(None),
         })
     }
 
@@ -146,6 +149,10 @@ impl StoreHooks for StoreGate {
             _ => return Ok(()),
         };
         counter.fetch_add(1, Ordering::SeqCst);
+        let is_insert = call.operation == StoreOperation::InsertOpts;
+        if is_insert && let Some(kind) = self.fail_next_insert.lock().unwrap().take() {
+            return Err(MemoryError::store(kind, "insert", "refused"));
+        }
         if is_load(&call) && self.loads_fail.load(Ordering::SeqCst) {
             return Err(MemoryError::store(ErrorKind::Unavailable, "load", ""));
         }
