@@ -13,7 +13,8 @@ use memory_core::{
 
 use crate::backoff::jittered_backoff;
 use crate::eviction::{
-    BottomK, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates, with_sources,
+    BottomK, EVICTED_AT_ONCE, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates,
+    with_sources,
 };
 use crate::snapshot::Delta;
 use crate::store_scan::{changes_without_vectors, for_each_live};
@@ -112,11 +113,15 @@ impl Inserter {
         fewer: u64,
         archive: impl Future<Output = MemoryResult<()>>,
     ) -> MemoryResult<()> {
-        let max = max.saturating_add(fewer);
         let mut counts: BTreeMap<EntityId, u64> = BTreeMap::new();
         for item in batch.iter() {
             *counts.entry(item.memory.entity_id.clone()).or_default() += 1;
         }
+        for (entity, &new) in &counts {
+            let new = new.saturating_sub(fewer);
+            self.evict_excess(entity, new, max).await?;
+        }
+        let max = max.saturating_add(fewer);
         let locks = self.entity_locks.lock_all(counts.keys()).await;
         let mut tries = 0;
         let committed = loop {
@@ -133,6 +138,37 @@ impl Inserter {
         drop(locks);
         committed.finish().await;
         Ok(())
+    }
+
+    /// Evicts most of what an entity has beyond its limit before `new` memories are written to
+    /// it, as after the limit was lowered: in batches, between which other writers go on. The
+    /// rest is evicted with the write.
+    async fn evict_excess(&self, entity: &EntityId, new: u64, max: u64) -> MemoryResult<()> {
+        if max < self.min_keep.saturating_add(new) {
+            // The write is refused.
+            return Ok(());
+        }
+        loop {
+            let locks = self.entity_locks.lock_all(std::iter::once(entity)).await;
+            let stats = self.store.entity_stats(entity).await?;
+            let excess = stats.memory_count.saturating_sub(max);
+            if excess <= EVICTED_AT_ONCE as u64 {
+                return Ok(());
+            }
+            let ids = self.least_important(entity, EVICTED_AT_ONCE, excess, &stats);
+            let evicted = with_sources(&*self.store, entity, ids.await?, stats.archived_count);
+            let evicted = evicted.await?;
+            if evicted.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<MemoryId> = evicted.iter().map(|memory| memory.id).collect();
+            let removed = self
+                .writer
+                .remove(&self.store, entity, ids, evicted)
+                .await?;
+            drop(locks);
+            removed.finish().await;
+        }
     }
 
     async fn plan_evictions(
@@ -155,8 +191,9 @@ impl Inserter {
                 let entity = entity.clone();
                 return Err(MemoryError::LimitReached { entity, count, max });
             }
-            let ids = self.least_important(entity, excess, &stats).await?;
-            let evicted = with_sources(&*self.store, entity, ids, stats.archived_count > 0).await?;
+            let count = usize::try_from(excess).unwrap_or(usize::MAX);
+            let ids = self.least_important(entity, count, excess, &stats).await?;
+            let evicted = with_sources(&*self.store, entity, ids, stats.archived_count).await?;
             let ids: Vec<MemoryId> = evicted.iter().map(|memory| memory.id).collect();
             plan.options = plan.options.evict(entity.clone(), ids);
             let texts = evicted.into_iter().map(|memory| memory.content);
@@ -166,15 +203,16 @@ impl Inserter {
     }
 
     /// The live memories of the lowest current importance, of those that were the lowest some
-    /// minutes ago at most. Once in a while O(live memories), when all are read.
+    /// minutes ago at most. Once in a while O(live memories), when all are read, so as to know
+    /// the `kept` lowest ones.
     async fn least_important(
         &self,
         entity: &EntityId,
-        count: u64,
+        count: usize,
+        kept: u64,
         stats: &EntityStats,
     ) -> MemoryResult<Vec<MemoryId>> {
         let now = self.clock.now();
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
         if let Some(kept) = self.kept_candidates(entity, now).await? {
             let ids = self.lowest_of(entity, &kept, count, now).await?;
             self.candidates.put(entity, kept);
@@ -183,7 +221,7 @@ impl Inserter {
             }
         }
         let (generation, memories) = (stats.generation, stats.memory_count);
-        let mut reading = EvictionCandidates::collect(generation, count as u64, memories, now);
+        let mut reading = EvictionCandidates::collect(generation, kept, memories, now);
         for_each_live(&*self.store, entity, |memory| reading.push(&memory)).await?;
         let candidates = reading.finish();
         let ids = candidates.lowest(count);

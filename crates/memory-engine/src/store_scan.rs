@@ -1,6 +1,8 @@
 //! Reading memories past the tiers: one by id, many page by page, what changed, and up
 //! and down the levels of summaries.
 
+use std::collections::HashMap;
+
 use memory_core::limits::MAX_LIMIT;
 use memory_core::{
     ChangeSet, EntityId, Fingerprint, Generation, ListRequest, ListScope, Memory, MemoryError,
@@ -59,6 +61,29 @@ pub(crate) async fn archived_under(
             found.push(memory);
         })
         .await?;
+    }
+    Ok(found)
+}
+
+/// As [`archived_under`], of many summaries: reads all archived memories once.
+pub(crate) async fn archived_under_any(
+    store: &dyn Store,
+    entity: &EntityId,
+    summaries: Vec<MemoryId>,
+) -> MemoryResult<Vec<Memory>> {
+    let mut sources: HashMap<MemoryId, Vec<Memory>> = HashMap::new();
+    let request = ListRequest::new(MAX_LIMIT).scope(ListScope::Archived);
+    for_each(store, entity, request, |memory| {
+        if let Some(summary) = memory.archived_by {
+            sources.entry(summary).or_default().push(memory);
+        }
+    })
+    .await?;
+    let (mut next, mut found) = (summaries, Vec::new());
+    while let Some(summary) = next.pop() {
+        let own = sources.remove(&summary).unwrap_or_default();
+        next.extend(own.iter().map(|memory| memory.id));
+        found.extend(own);
     }
     Ok(found)
 }

@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use memory_core::{EntityId, ErrorKind, MemoryError, MemoryId, MemoryResult};
+use memory_core::{
+    EntityId, ErrorKind, Memory, MemoryError, MemoryId, MemoryResult, RemoveOutcome, Store,
+};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::content_embedder::ContentEmbedder;
+use crate::snapshot::Delta;
 use crate::tiers::{CommittedWrite, Tiers};
 
 /// The memories of an entity that a write is asked to change.
@@ -70,6 +73,27 @@ impl<T> Committed<T> {
 impl Writer {
     pub(crate) const fn new(tiers: Arc<Tiers>, embedders: Vec<ContentEmbedder>) -> Self {
         Self { tiers, embedders }
+    }
+
+    /// Removes `ids` of an entity in one transaction. `removed` is all that this removes;
+    /// none of it keeps a vector in the embedding tier.
+    pub(crate) async fn remove(
+        &self,
+        store: &Arc<dyn Store>,
+        entity: &EntityId,
+        ids: Vec<MemoryId>,
+        removed: Vec<Memory>,
+    ) -> MemoryResult<Committed<RemoveOutcome>> {
+        let targets = vec![(entity.clone(), ids.clone())];
+        let texts = removed.into_iter().map(|memory| memory.content).collect();
+        let (store, owner) = (Arc::clone(store), entity.clone());
+        let write = async move {
+            let outcome = store.delete(&owner, &ids).await?;
+            let delta = Delta::from_removal(&ids, &outcome);
+            let write = CommittedWrite::new(owner, outcome.generation, delta);
+            Ok((outcome, vec![write]))
+        };
+        self.commit(targets, texts, write).await
     }
 
     /// Runs `write`, which returns its outcome and what it did to each entity,

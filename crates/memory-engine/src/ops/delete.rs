@@ -1,13 +1,9 @@
 //! Deleting memories, with their vectors and every trace in the tiers.
 
-use std::sync::Arc;
-
 use memory_core::{EntityId, Memory, MemoryId, MemoryResult, RemoveOutcome};
 
 use crate::engine::{Engine, EngineInner};
-use crate::snapshot::Delta;
 use crate::store_scan::{not_found, stored_memory, summaries_above};
-use crate::tiers::CommittedWrite;
 use crate::writer::Committed;
 
 impl Engine {
@@ -54,16 +50,10 @@ impl EngineInner {
         removed: Vec<Memory>,
     ) -> MemoryResult<Committed<RemoveOutcome>> {
         let first = ids.first().copied();
-        let targets = vec![(entity.clone(), ids.clone())];
-        let texts = removed.into_iter().map(|memory| memory.content).collect();
-        let (store, owner) = (Arc::clone(&self.store), entity.clone());
-        let write = async move {
-            let outcome = store.delete(&owner, &ids).await?;
-            let delta = Delta::from_removal(&ids, &outcome);
-            let write = CommittedWrite::new(owner, outcome.generation, delta);
-            Ok((outcome, vec![write]))
-        };
-        let committed = self.writer.commit(targets, texts, write).await?;
+        let committed = self
+            .writer
+            .remove(&self.store, entity, ids, removed)
+            .await?;
         match first {
             Some(id) if committed.outcome().removed.is_empty() => Err(not_found(entity, &id)),
             _ => Ok(committed),

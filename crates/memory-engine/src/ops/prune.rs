@@ -4,7 +4,7 @@ use memory_core::{EntityId, MemoryError, MemoryId, MemoryResult};
 
 use crate::blocking::run_blocking;
 use crate::engine::{Engine, EngineInner};
-use crate::eviction::{BottomK, EvictionRank, with_sources};
+use crate::eviction::{BottomK, EVICTED_AT_ONCE, EvictionRank, with_sources};
 use crate::store_scan::for_each_live;
 
 /// Memories of a lower current importance than this may be pruned.
@@ -13,10 +13,6 @@ use crate::store_scan::for_each_live;
 /// ln 5 / λ days: an observation after 80, an experience or opinion after 161,
 /// a fact about the world after 322.
 const PRUNE_THRESHOLD: f32 = 0.1;
-
-/// Memories removed in one transaction, so that concurrent readers and writers
-/// do not wait long.
-const BATCH: usize = 500;
 
 impl Engine {
     /// Removes the memories below the threshold, those of the lowest importance
@@ -29,11 +25,6 @@ impl Engine {
     ) -> MemoryResult<Vec<MemoryId>> {
         entity.validate()?;
         let (inner, store) = (&self.inner, &*self.inner.store);
-        let locks = inner
-            .inserter
-            .entity_locks
-            .lock_all(std::iter::once(entity));
-        let locks = locks.await;
         let stats = store.entity_stats(entity).await?;
         let removable = stats.memory_count.saturating_sub(min_keep);
         let now = inner.clock.now();
@@ -46,10 +37,12 @@ impl Engine {
         })
         .await?;
         let least = run_blocking("prune", move || least.into_ids()).await?;
-        let (mut removed, mut cleanups) = (Vec::new(), Vec::new());
-        for ids in least.chunks(BATCH) {
+        let mut removed = Vec::new();
+        for ids in least.chunks(EVICTED_AT_ONCE) {
+            let locks = &inner.inserter.entity_locks;
+            let locks = locks.lock_all(std::iter::once(entity)).await;
             let ids = inner.still_prunable(entity, ids, min_keep).await?;
-            let pruned = with_sources(store, entity, ids, stats.archived_count > 0);
+            let pruned = with_sources(store, entity, ids, stats.archived_count);
             let pruned = pruned.await?;
             let ids: Vec<MemoryId> = pruned.iter().map(|memory| memory.id).collect();
             if !ids.is_empty() {
@@ -58,14 +51,11 @@ impl Engine {
                     Err(MemoryError::NotFound { .. }) => continue,
                     committed => committed?,
                 };
-                removed.extend(committed.outcome().removed.iter().copied());
-                cleanups.push(committed);
+                // Vectors are dropped through the embedder, which must not wait while writers
+                // do.
+                drop(locks);
+                removed.extend(committed.finish().await.removed);
             }
-        }
-        // Vectors are dropped through the embedder, which must not wait while writers do.
-        drop(locks);
-        for cleanup in cleanups {
-            cleanup.finish().await;
         }
         Ok(removed)
     }

@@ -2,6 +2,7 @@
 //! model.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -141,6 +142,20 @@ impl LanguageModel for ScriptedModel {
         self.prompts.lock().unwrap().push(prompt.to_owned());
         let next = self.replies.lock().unwrap().pop_front();
         next.expect("a scripted reply for every prompt")
+    }
+}
+
+/// Counts how often all memories of an entity are read.
+#[derive(Debug, Default)]
+pub(crate) struct Lists(pub(crate) AtomicU64);
+
+#[async_trait]
+impl StoreHooks for Lists {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        if call.operation == StoreOperation::List {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
     }
 }
 

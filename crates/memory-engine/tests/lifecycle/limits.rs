@@ -1,8 +1,9 @@
 //! Limits on memories per entity, eviction and pruning.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
@@ -16,9 +17,10 @@ use memory_testkit::{
 };
 
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::fixture::{
-    Fixture, Interleaving, days_ago, fixture, fixture_on, fixture_with, item, mira,
+    Fixture, Interleaving, Lists, days_ago, fixture, fixture_on, fixture_with, item, mira,
 };
 
 fn limited(max: u64, limit_policy: LimitPolicy, prune_min_keep: u64) -> Fixture {
@@ -193,20 +195,6 @@ async fn writers_of_two_systems_evict_concurrently() {
     assert_eq!(live(&a).await, 10);
 }
 
-/// Counts how often all memories of an entity are read.
-#[derive(Debug, Default)]
-struct Lists(AtomicU64);
-
-#[async_trait]
-impl StoreHooks for Lists {
-    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
-        if call.operation == StoreOperation::List {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-        Ok(())
-    }
-}
-
 /// Reading all memories serves many evictions, and each evicts what an order of all would,
 /// whatever was written and removed meanwhile, also by another system.
 #[tokio::test]
@@ -259,6 +247,102 @@ async fn evictions_in_turn_read_few_memories_and_evict_the_least_important() {
     assert_eq!(self::live(&b).await, MAX as u64);
     let reads = lists.0.load(Ordering::SeqCst);
     assert!((1..20).contains(&reads), "{reads} reads of all memories");
+}
+
+/// Counts removals. With the first one, other entities are written to, of which some wait for
+/// the same lock.
+#[derive(Debug, Default)]
+struct Removals {
+    removals: AtomicU64,
+    lists: AtomicU64,
+    engine: OnceLock<Engine>,
+    /// How many removals there were when each write ended.
+    others: Mutex<Vec<JoinHandle<u64>>>,
+    this: OnceLock<Weak<Self>>,
+}
+
+impl Removals {
+    fn write_to(&self, n: u64) -> JoinHandle<u64> {
+        let this = self.this.get().unwrap().upgrade().unwrap();
+        tokio::spawn(async move {
+            let mut new = item("new");
+            new.entity_id = format!("entity {n}").into();
+            let engine = this.engine.get().unwrap();
+            engine.retain_batch(vec![new]).await.unwrap();
+            this.removals.load(Ordering::SeqCst)
+        })
+    }
+}
+
+#[async_trait]
+impl StoreHooks for Removals {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        match call.operation {
+            StoreOperation::List => {
+                self.lists.fetch_add(1, Ordering::SeqCst);
+            }
+            StoreOperation::Delete => {
+                if self.removals.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let writes = (0..150).map(|n| self.write_to(n));
+                    self.others.lock().unwrap().extend(writes);
+                }
+                // The others get as far as they can.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_lower_limit_evicts_in_batches_between_which_others_write() {
+    let config = MemoryConfig {
+        max_memories_per_entity: Some(600),
+        limit_policy: LimitPolicy::Prune,
+        ..MemoryConfig::default()
+    };
+    let store = Arc::new(InMemoryStore::new());
+    let removals = Arc::new(Removals::default());
+    removals.this.set(Arc::downgrade(&removals)).unwrap();
+    let hooks = Arc::clone(&removals) as Arc<dyn StoreHooks>;
+    let hooked = HookedStore::new(Arc::clone(&store) as _, hooks);
+    let b = fixture_on(Arc::new(hooked), config, None);
+    removals.engine.set(b.engine.clone()).unwrap();
+
+    let unlimited = fixture_on(store, MemoryConfig::default(), None);
+    let same = (0..3).map(|_| item("the ferry left").with_importance(0.0001));
+    unlimited.retain(same.collect()).await;
+    let request = ConsolidateRequest::new();
+    unlimited
+        .engine
+        .consolidate(&mira(), &request)
+        .await
+        .unwrap();
+    let importance = |n: u16| f32::from(n + 100) / 10_000.0;
+    let items = (0..2_600).map(|n| item(&format!("{n}")).with_importance(importance(n)));
+    unlimited.retain(items.collect()).await;
+
+    b.retain(vec![item("new")]).await;
+    let stats = b.engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!((stats.memory_count, stats.archived_count), (600, 0));
+    let left = b.all(ListScope::Live).await;
+    let is_kept = |it: &f32| *it > importance(2_000);
+    let kept = left.iter().map(|memory| memory.importance).filter(is_kept);
+    assert_eq!(
+        kept.count(),
+        600,
+        "those of the lowest importance are evicted"
+    );
+    let total = removals.removals.load(Ordering::SeqCst);
+    assert!((4..8).contains(&total), "{total} transactions");
+    let lists = removals.lists.load(Ordering::SeqCst);
+    assert!(lists < 20, "{lists} pages were read");
+    let others = std::mem::take(&mut *removals.others.lock().unwrap());
+    assert_eq!(others.len(), 150);
+    for other in others {
+        assert!(other.await.unwrap() < total, "it waited for all evictions");
+    }
 }
 
 #[tokio::test]
