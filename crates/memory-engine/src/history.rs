@@ -12,8 +12,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::limits::{self, MAX_LIMIT};
 use memory_core::{
-    DenseQuery, EmbeddedMemory, EntityId, ListRequest, ListScope, Memory, MemoryFilter, MemoryId,
-    MemoryResult, NeighborOutcome, SearchHit, SearchOutcome, Store,
+    DenseQuery, EmbeddedMemory, EntityId, Generation, ListRequest, ListScope, Memory, MemoryFilter,
+    MemoryId, MemoryResult, NeighborOutcome, SearchHit, SearchOutcome, Store,
 };
 
 use crate::blocking::run_blocking;
@@ -32,8 +32,9 @@ impl EngineInner {
     /// The vectors of archived memories are computed again, through the
     /// embedding tier. An entity that is too large for a snapshot is searched in
     /// the store, which finds what is live today: the archived memories are
-    /// candidates in addition to it. Another one is loaded, however long that takes,
-    /// if it is not cached: such a recall has to be exact, and is rare.
+    /// candidates in addition to it. Another one that has archived memories is loaded,
+    /// however long that takes, if it is not cached: such a recall has to be exact, and is
+    /// rare.
     pub(crate) async fn historical_source(
         &self,
         entity: &EntityId,
@@ -41,15 +42,24 @@ impl EngineInner {
         filter: &MemoryFilter,
         present: RecallSource,
     ) -> MemoryResult<RecallSource> {
-        let (mut present, mut archived) = (present, Vec::new());
+        let mut present = match present {
+            RecallSource::Snapshot(snapshot) => snapshot,
+            RecallSource::Store { memories, .. } => {
+                let stats = self.store.entity_stats(entity).await?;
+                if stats.archived_count == 0 || !self.can_hold(entity, memories) {
+                    let earlier = Some(self.earlier_state(entity, moment, filter).await?);
+                    return Ok(RecallSource::Store { memories, earlier });
+                }
+                // Before the archived ones are read, so that both are of one state.
+                self.reader.present_snapshot(entity).await?
+            }
+        };
+        let mut archived = Vec::new();
         for _ in 0..MAX_TRIES {
             let stats = self.store.entity_stats(entity).await?;
-            let is_of = |generation| match &present {
-                RecallSource::Snapshot(snapshot) => snapshot.generation() == generation,
-                RecallSource::Store { .. } => true,
-            };
+            let is_of = |generation| present.generation() == generation;
             if stats.archived_count == 0 && is_of(stats.generation) {
-                return Ok(present);
+                return Ok(RecallSource::Snapshot(present));
             }
             archived = archived_since(&*self.store, entity, moment, filter).await?;
             if is_of(self.store.entity_stats(entity).await?.generation) {
@@ -61,29 +71,50 @@ impl EngineInner {
                 // This read may be stale.
                 break;
             }
-            present = RecallSource::Snapshot(current);
+            present = current;
         }
+        let restored = self.embed_again(archived).await?;
+        let change = move || present.as_of(restored, |memory| created_at(memory) > moment);
+        let snapshot = run_blocking("recall", change).await?;
+        Ok(RecallSource::Snapshot(Arc::new(snapshot)))
+    }
+
+    /// What is different at `moment` from what the store searches.
+    pub(crate) async fn earlier_state(
+        &self,
+        entity: &EntityId,
+        moment: DateTime<Utc>,
+        filter: &MemoryFilter,
+    ) -> MemoryResult<EarlierState> {
+        let mut stats = self.store.entity_stats(entity).await?;
+        let mut archived = Vec::new();
+        for _ in 0..MAX_TRIES {
+            archived = match stats.archived_count {
+                0 => Vec::new(),
+                _ => archived_since(&*self.store, entity, moment, filter).await?,
+            };
+            let read_at = stats.generation;
+            stats = self.store.entity_stats(entity).await?;
+            if stats.generation == read_at {
+                break;
+            }
+        }
+        Ok(EarlierState {
+            generation: stats.generation,
+            moment,
+            restored: self.embed_again(archived).await?,
+        })
+    }
+
+    async fn embed_again(&self, archived: Vec<Memory>) -> MemoryResult<Vec<EmbeddedMemory>> {
         let contents: Vec<&str> = archived
             .iter()
             .map(|memory| memory.content.as_str())
             .collect();
         let embeddings = self.embedder.embed_contents(&contents).await?;
-        let restored: Vec<EmbeddedMemory> = archived
-            .into_iter()
-            .zip(embeddings)
-            .map(|(memory, embedding)| EmbeddedMemory { memory, embedding })
-            .collect();
-        let present = match present {
-            RecallSource::Snapshot(snapshot) => snapshot,
-            RecallSource::Store { memories, .. } if !self.can_hold(entity, memories) => {
-                let earlier = Some(EarlierState { moment, restored });
-                return Ok(RecallSource::Store { memories, earlier });
-            }
-            RecallSource::Store { .. } => self.reader.present_snapshot(entity).await?,
-        };
-        let change = move || present.as_of(restored, |memory| created_at(memory) > moment);
-        let snapshot = run_blocking("recall", change).await?;
-        Ok(RecallSource::Snapshot(Arc::new(snapshot)))
+        let embedded = archived.into_iter().zip(embeddings);
+        let embedded = embedded.map(|(memory, embedding)| EmbeddedMemory { memory, embedding });
+        Ok(embedded.collect())
     }
 
     fn can_hold(&self, entity: &EntityId, memories: u64) -> bool {
@@ -95,12 +126,18 @@ impl EngineInner {
 
 /// How an entity at an earlier moment differs from what its store searches.
 pub(crate) struct EarlierState {
+    /// The generation at which the archived memories were read.
+    generation: Generation,
     moment: DateTime<Utc>,
     /// Memories that were live at that moment and are archived today.
     restored: Vec<EmbeddedMemory>,
 }
 
 impl EarlierState {
+    pub(crate) const fn generation(&self) -> Generation {
+        self.generation
+    }
+
     pub(crate) const fn moment(&self) -> DateTime<Utc> {
         self.moment
     }

@@ -13,11 +13,15 @@ use memory_core::{
 use crate::engine::Engine;
 use crate::history::{MAX_TRIES, Summaries, is_later, not_after};
 
+/// Each page that was read in vain is followed by one that is so many times as large.
+const PAGE_GROWTH: usize = 4;
+
 impl Engine {
     /// Reads a page of the memories that were live at `as_of`, newest first.
     ///
     /// Pages the live and the archived memories side by side and reads the
-    /// summaries of the archived ones: some three statements per page.
+    /// summaries of the archived ones: some three statements per page, and as many for each
+    /// thousand memories that were not live then.
     ///
     /// # Errors
     /// [`memory_core::MemoryError::InvalidInput`] naming the limit, or for a scope other than
@@ -79,7 +83,12 @@ async fn list_as_of(
             return Ok(page);
         }
         match end {
-            Some(end) => request = request.after(end),
+            // Larger pages than those asked for, where many memories are passed over.
+            Some(end) => {
+                let limit = request.limit.saturating_mul(PAGE_GROWTH);
+                request = request.after(end);
+                request.limit = limit.min(limits::MAX_LIMIT);
+            }
             None => return Ok(page),
         }
     }

@@ -286,6 +286,17 @@ impl EngineInner {
         // How many a filter matches may not be known; without one, all do.
         let all = plan.filter.is_empty().then_some(memories);
         let mut outcome = self.store.search(entity, &search).await?;
+        let mut earlier = earlier;
+        for _ in 0..history::MAX_TRIES {
+            let stale = earlier.take_if(|it| it.generation() != outcome.generation);
+            let Some(stale) = stale else {
+                break;
+            };
+            // A consolidation, or its undo, came between what is archived and what is found.
+            let state = self.earlier_state(entity, stale.moment(), &plan.filter);
+            earlier = Some(state.await?);
+            outcome = self.store.search(entity, &search).await?;
+        }
         let moment = earlier.as_ref().map(EarlierState::moment);
         let analyze = {
             let (plan, dense) = (Arc::clone(&plan), dense.clone());

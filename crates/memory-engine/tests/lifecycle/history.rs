@@ -12,9 +12,11 @@ use memory_core::{
 };
 use memory_engine::{ConsolidateRequest, RecallHit, RecallPath, RecallRequest};
 
-use memory_testkit::StoreOperation;
+use memory_testkit::{HookedStore, InMemoryStore, StoreHooks, StoreOperation};
 
-use crate::fixture::{Fixture, Interleaving, days_ago, fixture, fixture_with, item, mira, now};
+use crate::fixture::{
+    Fixture, Interleaving, Lists, days_ago, fixture, fixture_on, fixture_with, item, mira, now,
+};
 
 async fn listed(b: &Fixture, as_of: DateTime<Utc>, limit: usize) -> Vec<MemoryId> {
     let (mut request, mut ids) = (ListRequest::new(limit), Vec::new());
@@ -367,4 +369,71 @@ async fn an_earlier_state_is_one_state() {
             assert_eq!(sorted(found), sources, "{is_list}");
         }
     }
+}
+
+/// A consolidation after the archived memories were read, and one just before the search.
+#[tokio::test]
+async fn an_earlier_state_without_a_snapshot_is_one_state() {
+    let uncached = MemoryConfig {
+        entity_cache_max_bytes: ByteSize(0),
+        ..MemoryConfig::default()
+    };
+    // More memories than are loaded for the first recall.
+    for (config, others) in [(MemoryConfig::default(), 201), (uncached, 0)] {
+        for is_before_search in [false, true] {
+            let (hooks, b, other) = Interleaving::fixtures(&config);
+            let about = |content: &str, day| item(content).with_timestamp(days_ago(day));
+            let mut items = vec![about("the ferry left", 9), about("the ferry left", 8)];
+            items.extend((0..others).map(|n| about(&format!("note {n}"), 20)));
+            other.retain(items).await;
+            let consolidate = |other: Arc<Fixture>| async move {
+                let request = ConsolidateRequest::new();
+                let report = other.engine.consolidate(&mira(), &request).await.unwrap();
+                assert_eq!(report.summaries.len(), 1);
+            };
+            consolidate(Arc::clone(&other)).await;
+            let same = (4..7).map(|day| about("Tam sold me a lame horse", day));
+            let sources = other.retain(same.collect()).await;
+            let changed = Arc::new(AtomicBool::new(false));
+            let is_done = Arc::clone(&changed);
+            let change = async move {
+                consolidate(other).await;
+                is_done.store(true, Ordering::SeqCst);
+            };
+            let again = Arc::clone(&hooks);
+            hooks.after(StoreOperation::List, async move {
+                match is_before_search {
+                    true => again.after(StoreOperation::EntityStats, change),
+                    false => change.await,
+                }
+            });
+            let request = RecallRequest::new("lame horse").limit(1_000);
+            let hits = b.engine.recall(&mira(), &request.as_of(days_ago(1))).await;
+            let hits = hits.unwrap();
+            assert!(changed.load(Ordering::SeqCst));
+            let found: Vec<MemoryId> = hits.iter().map(|hit| hit.memory.id).collect();
+            let context = format!("{others} others, {is_before_search}");
+            assert!(sources.iter().all(|id| found.contains(id)), "{context}");
+            assert_eq!(found.len(), sources.len() + 2 + others, "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_short_page_passes_over_many_memories_in_few_reads() {
+    let lists = Arc::new(Lists::default());
+    let hooks = Arc::clone(&lists) as Arc<dyn StoreHooks>;
+    let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+    let b = fixture_on(Arc::new(store), MemoryConfig::default(), None);
+    let items = (0..1_000).map(|n| item(&format!("note {n}")).with_timestamp(days_ago(9)));
+    let sources = b.retain(items.collect()).await;
+    let summary = item("notes").with_timestamp(days_ago(30));
+    let summary = summary.into_memory(now()).unwrap();
+    let id = summary.id;
+    let restored = b.engine.restore_summary(summary.into(), sources);
+    assert!(restored.await.unwrap());
+    lists.0.store(0, Ordering::SeqCst);
+    assert_eq!(listed(&b, days_ago(1), 1).await, [id]);
+    let lists = lists.0.load(Ordering::SeqCst);
+    assert!(lists <= 16, "{lists} pages were read");
 }
