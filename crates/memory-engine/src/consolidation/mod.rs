@@ -20,7 +20,7 @@ pub(crate) use prompt::{format_context, min_context_chars, question_prompt, summ
 pub(crate) use summary::{
     Group, created_at, is_summary, sanitize_completion, source_generation, summary_metadata,
 };
-pub(crate) use watermarks::Watermarks;
+pub(crate) use watermarks::{Watermark, Watermarks};
 
 pub use requests::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, SkipReason, SkippedGroup,

@@ -1,33 +1,70 @@
-//! Watermarks: the generation up to which each entity was consolidated.
+//! Watermarks: the generation up to which each entity was consolidated, and how many
+//! memories it had then.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use memory_core::{EntityId, Generation};
+use memory_core::{ChangeSet, EntityId, Generation};
+
+use super::summary::is_summary;
 
 /// Maximum number of entities remembered. Forgetting one costs a scan of it that finds
 /// nothing new.
 const MAX_ENTITIES: usize = 10_000;
 
-/// The generation up to which this system consolidated each entity, set even
-/// where a consolidation found no group.
+/// Up to where an entity was consolidated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watermark {
+    /// The generation at which its memories were read.
+    pub(crate) generation: Generation,
+    /// How many live memories it had then, and how many summaries were written; `None` where
+    /// that is not known.
+    pub(crate) memories: Option<u64>,
+}
+
+impl Watermark {
+    /// Nothing was consolidated.
+    pub(crate) const NOTHING: Self = Self {
+        generation: Generation::ZERO,
+        memories: None,
+    };
+
+    /// How many memories are new, of what changed since, in an entity that has so many live
+    /// ones now. At most those that were written, without summaries: not all of them are
+    /// new, as altering a memory writes it, and embedding it again. At most what there is
+    /// beyond those that are left of the earlier ones.
+    pub(crate) fn count_new(&self, changes: &ChangeSet, live: u64) -> u64 {
+        let written = changes.written.iter();
+        let written = written.filter(|item| !is_summary(&item.memory)).count() as u64;
+        match self.memories {
+            Some(memories) if !changes.reset => {
+                let removed = changes.removed.len() as u64;
+                written.min(live.saturating_add(removed).saturating_sub(memories))
+            }
+            _ => written,
+        }
+    }
+}
+
+/// Up to where this system consolidated each entity, set even where a consolidation found
+/// no group.
 #[derive(Default)]
-pub(crate) struct Watermarks(Mutex<HashMap<EntityId, Generation>>);
+pub(crate) struct Watermarks(Mutex<HashMap<EntityId, Watermark>>);
 
 impl Watermarks {
-    pub(crate) fn get(&self, entity: &EntityId) -> Option<Generation> {
+    pub(crate) fn get(&self, entity: &EntityId) -> Option<Watermark> {
         self.lock().get(entity).copied()
     }
 
-    pub(crate) fn set(&self, entity: &EntityId, generation: Generation) {
+    pub(crate) fn set(&self, entity: &EntityId, watermark: Watermark) {
         let mut watermarks = self.lock();
         if watermarks.len() >= MAX_ENTITIES {
             watermarks.clear();
         }
-        watermarks.insert(entity.clone(), generation);
+        watermarks.insert(entity.clone(), watermark);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<EntityId, Generation>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<EntityId, Watermark>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

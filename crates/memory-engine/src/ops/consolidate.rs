@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
 use memory_core::{
-    EmbeddedMemory, EntityId, ErrorKind, Generation, InvalidInput, ListRequest, ListScope,
-    MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
+    EmbeddedMemory, EntityId, EntityStats, ErrorKind, Generation, InvalidInput, ListRequest,
+    ListScope, MemoryError, MemoryId, MemoryResult, SummaryGroup, limits,
 };
 
 use crate::backoff::jittered_backoff;
 use crate::blocking::run_blocking;
 use crate::consolidation::{
     ConsolidateRequest, ConsolidatedSummary, ConsolidationReport, Group, Grouping, SkipReason,
-    SkippedGroup, group_memories, is_summary, lacks_facts, sanitize_completion, source_generation,
+    SkippedGroup, Watermark, group_memories, lacks_facts, sanitize_completion, source_generation,
     summary_prompt,
 };
 use crate::engine::{Engine, EngineInner};
@@ -36,7 +36,25 @@ const MAX_UNAVAILABLE_IN_A_ROW: usize = CALLS_AT_ONCE;
 type DraftKey = Arc<[(MemoryId, String)]>;
 
 /// A summary's content, or the reason why there is none.
-type Draft = Result<String, SkipReason>;
+type Draft = Result<String, FailedDraft>;
+
+/// Why there is no content.
+#[derive(Clone, Copy)]
+struct FailedDraft {
+    reason: SkipReason,
+    /// Whether the same group may succeed later.
+    is_retryable: bool,
+}
+
+impl From<SkipReason> for FailedDraft {
+    fn from(reason: SkipReason) -> Self {
+        let is_retryable = reason == SkipReason::ModelUnavailable;
+        Self {
+            reason,
+            is_retryable,
+        }
+    }
+}
 
 /// Drafts by what they were made from: another try drafts only what changed.
 type Drafts = HashMap<DraftKey, Draft>;
@@ -46,6 +64,8 @@ struct KeyedGroups {
     groups: Vec<(DraftKey, Group)>,
     skipped: Vec<SkippedGroup>,
     generation: Generation,
+    /// How many live memories there are.
+    memories: u64,
 }
 
 impl Engine {
@@ -62,7 +82,7 @@ impl Engine {
         let mut tries = 0;
         loop {
             let grouping = self.inner.group_live_memories(entity, request).await?;
-            let generation = grouping.generation;
+            let (generation, memories) = (grouping.generation, grouping.memories);
             let consolidating = self.inner.consolidate_groups(entity, grouping, &mut drafts);
             match consolidating.await {
                 Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
@@ -71,8 +91,22 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
                 Ok(consolidated) => {
-                    if *request == ConsolidateRequest::default() {
-                        self.inner.watermarks.set(entity, generation);
+                    let is_retryable =
+                        |draft: &Draft| draft.as_ref().is_err_and(|failed| failed.is_retryable);
+                    let is_done = !drafts.values().any(is_retryable);
+                    let watermarks = &self.inner.watermarks;
+                    if *request != ConsolidateRequest::default() {
+                        // It is not about all memories.
+                    } else if is_done {
+                        let written = consolidated.summaries.len() as u64;
+                        let watermark = Watermark {
+                            generation,
+                            memories: Some(memories + written),
+                        };
+                        watermarks.set(entity, watermark);
+                    } else if watermarks.get(entity).is_none() {
+                        // The summaries of this time say that nothing is left.
+                        watermarks.set(entity, Watermark::NOTHING);
                     }
                     return Ok(consolidated);
                 }
@@ -96,23 +130,24 @@ impl Engine {
         if stats.memory_count < threshold {
             return Ok(None);
         }
-        let since = match inner.watermarks.get(entity) {
-            Some(generation) => generation,
-            None => match inner.last_consolidation(entity, threshold).await? {
+        let watermark = match inner.watermarks.get(entity) {
+            Some(watermark) => watermark,
+            None => match inner.last_consolidation(entity, threshold, &stats).await? {
                 Some(generation) => {
-                    inner.watermarks.set(entity, generation);
-                    generation
+                    let watermark = Watermark {
+                        generation,
+                        memories: None,
+                    };
+                    inner.watermarks.set(entity, watermark);
+                    watermark
                 }
                 None => return self.consolidate_all(entity).await.map(Some),
             },
         };
-        let changes = changes_without_vectors(&*inner.store, entity, since);
-        let written = changes.await?.written;
+        let changes = changes_without_vectors(&*inner.store, entity, watermark.generation);
+        let changes = changes.await?;
         // Dropped there as well: after an import these are very many.
-        let count_new = move || {
-            let new = written.iter().filter(|item| !is_summary(&item.memory));
-            new.count() as u64
-        };
+        let count_new = move || watermark.count_new(&changes, stats.memory_count);
         if run_blocking("auto_consolidate", count_new).await? < threshold {
             return Ok(None);
         }
@@ -167,6 +202,7 @@ impl EngineInner {
             changes_without_vectors(&*self.store, entity, Generation::ZERO).await?
         };
         let (generation, written, request) = (changes.generation, changes.written, request.clone());
+        let memories = written.len() as u64;
         let group = move || {
             let Grouping { groups, skipped } = group_memories(written, &request, has_model);
             let keyed = groups.into_iter().map(|group| (draft_key(&group), group));
@@ -174,6 +210,7 @@ impl EngineInner {
                 groups: keyed.collect(),
                 skipped,
                 generation,
+                memories,
             }
         };
         run_blocking("consolidate", group).await
@@ -189,13 +226,14 @@ impl EngineInner {
             groups,
             mut skipped,
             generation,
+            ..
         } = grouping;
         self.draft_missing(&groups, drafts).await;
         let mut drafted: Vec<(Group, String)> = Vec::with_capacity(groups.len());
         for (key, group) in groups {
             match drafts.get(&key) {
                 Some(Ok(content)) => drafted.push((group, content.clone())),
-                Some(Err(reason)) => skipped.push(SkippedGroup::new(group.ids(), *reason)),
+                Some(Err(failed)) => skipped.push(SkippedGroup::new(group.ids(), failed.reason)),
                 None => {}
             }
         }
@@ -300,10 +338,10 @@ impl EngineInner {
             return Ok(content.clone());
         }
         let Some(model) = &self.language_model else {
-            return Err(SkipReason::ModelUnavailable);
+            return Err(SkipReason::ModelUnavailable.into());
         };
         if unavailable.load(Ordering::Relaxed) >= MAX_UNAVAILABLE_IN_A_ROW {
-            return Err(SkipReason::ModelUnavailable);
+            return Err(SkipReason::ModelUnavailable.into());
         }
         match model.complete(&summary_prompt(&group.sources)).await {
             Err(error) => {
@@ -311,14 +349,17 @@ impl EngineInner {
                     unavailable.fetch_add(1, Ordering::Relaxed);
                 }
                 tracing::warn!(kind = ?error.kind(), "the language model wrote no summary");
-                Err(SkipReason::ModelFailed)
+                Err(FailedDraft {
+                    reason: SkipReason::ModelFailed,
+                    is_retryable: error.is_retryable(),
+                })
             }
             Ok(completion) => {
                 unavailable.store(0, Ordering::Relaxed);
                 let content =
                     sanitize_completion(&completion).ok_or(SkipReason::EmptyCompletion)?;
                 if lacks_facts(&content, &group.sources) {
-                    return Err(SkipReason::FactsMissing);
+                    return Err(SkipReason::FactsMissing.into());
                 }
                 Ok(content)
             }
@@ -334,6 +375,7 @@ impl EngineInner {
         &self,
         entity: &EntityId,
         threshold: u64,
+        stats: &EntityStats,
     ) -> MemoryResult<Option<Generation>> {
         let page_size = usize::try_from(threshold).unwrap_or(usize::MAX);
         let mut request = ListRequest::new(page_size.clamp(1, limits::MAX_LIMIT));
@@ -341,6 +383,8 @@ impl EngineInner {
         loop {
             let page = self.store.list(entity, &request).await?;
             let summaries = page.memories.iter().filter_map(source_generation);
+            // A later one is that of another database, from which it was imported.
+            let summaries = summaries.filter(|generation| *generation <= stats.generation);
             if let Some(generation) = summaries.max() {
                 return Ok(Some(generation));
             }
