@@ -142,10 +142,11 @@ impl OnnxOptions {
 
     /// A model by name or path, instead of the default model: a path if it contains a
     /// separator or is `.` or `..`, and otherwise the name of a directory in `models` of
-    /// the cache directory, such as `multilingual-e5-small`.
+    /// the cache directory, such as `multilingual-e5-small`. `default` is the default model.
     #[must_use]
     pub fn model(mut self, name_or_path: impl Into<String>) -> Self {
-        self.folder.model = Some(name_or_path.into());
+        let model = name_or_path.into();
+        self.folder.model = (model != "default").then_some(model);
         self
     }
 
@@ -256,6 +257,15 @@ mod tests {
         let used = default.sessions * default.intra_op_threads;
         assert!(used <= cores && used > cores / 2, "{default:?} on {cores}");
         assert!(default.sessions <= Parallelism::MAX_SESSIONS);
+    }
+
+    #[test]
+    fn default_is_the_name_of_the_default_model() {
+        let named = OnnxOptions::new().model("multilingual-e5-small");
+        let options = named.clone().model("default");
+        let debug = |options: &OnnxOptions| format!("{:?}", options.folder);
+        assert_eq!(debug(&options), debug(&OnnxOptions::new()));
+        assert_ne!(debug(&options), debug(&named));
     }
 
     #[test]

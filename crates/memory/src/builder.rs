@@ -153,8 +153,8 @@ impl MemorySystemBuilder {
     }
 
     /// As [`previous_embedder`](Self::previous_embedder), a model on ONNX Runtime by
-    /// name or path, as [`model`](Self::model) takes it. In settings the key is
-    /// `previous_model`; `none` overrides it.
+    /// name or path, as [`model`](Self::model) takes it; `default` is the default model. In
+    /// settings the key is `previous_model`; `none` overrides it.
     #[cfg(feature = "onnx")]
     #[must_use]
     pub fn previous_model(mut self, name_or_path: impl Into<String>) -> Self {

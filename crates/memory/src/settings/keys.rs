@@ -177,7 +177,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "previous_model",
-        "\"none\", the name of an installed model, or a path such as \"./models/e5\"",
+        "\"none\", \"default\", the name of an installed model, or a path such as \"./models/e5\"",
         |values, raw| match raw.text()? {
             text if text.trim().is_empty() => Err(Mismatch::Value),
             text => {

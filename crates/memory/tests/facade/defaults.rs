@@ -85,6 +85,11 @@ async fn code_turns_off_what_a_file_turned_on() {
         .previous_model("none")
         .shared_cache_url("none");
     memory.build().await.unwrap().close().await.unwrap();
+    // The usual predecessor of another model.
+    std::fs::write(&file, "previous_model = 'default'\n").unwrap();
+    for memory in [builder(), builder().previous_model("default")] {
+        memory.build().await.unwrap().close().await.unwrap();
+    }
 }
 
 /// SQLite has no approximate indexes: a target for them does no harm, and maintaining them
