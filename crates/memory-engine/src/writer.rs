@@ -127,16 +127,21 @@ impl Writer {
             let cleanup = VectorCleanup::start(embedders, removed_texts);
             result.map(|(outcome, _)| Committed { outcome, cleanup })
         };
-        let task = tokio::spawn(write_and_apply.in_current_span());
-        task.await.unwrap_or_else(|ended| {
-            Err(MemoryError::store(
-                ErrorKind::OutcomeUnknown,
-                "write",
-                "the write's task ended before it returned",
-            )
-            .with_source(ended))
-        })
+        run_to_end("write", write_and_apply).await
     }
+}
+
+/// Runs a write in a task of its own, which ends also where the caller is dropped.
+pub(crate) async fn run_to_end<T: Send + 'static>(
+    operation: &'static str,
+    write: impl Future<Output = MemoryResult<T>> + Send + 'static,
+) -> MemoryResult<T> {
+    let task = tokio::spawn(write.in_current_span());
+    task.await.unwrap_or_else(|ended| {
+        let message = "the write's task ended before it returned";
+        let error = MemoryError::store(ErrorKind::OutcomeUnknown, operation, message);
+        Err(error.with_source(ended))
+    })
 }
 
 /// On drop, trusts nothing of the remaining targets' entities: the write

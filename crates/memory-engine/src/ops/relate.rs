@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, EngineInner};
 use crate::store_scan::{not_found, stored_memory};
+use crate::writer::run_to_end;
 
 /// Direction of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,7 +35,8 @@ pub struct RelatedMemory {
 }
 
 impl Engine {
-    /// Links `from` to `to`, or gives the link another relation.
+    /// Links `from` to `to`, or gives the link another relation. Begun, it runs to its end,
+    /// also where the caller is dropped.
     pub async fn relate(
         &self,
         entity: &EntityId,
@@ -46,13 +48,19 @@ impl Engine {
         let patch = MemoryPatch::new().relate(*to, relation);
         patch.validate_for(from)?;
         self.inner.require_both(entity, from, to).await?;
-        self.alter_memory(entity, from, &patch).await?;
-        // Deleted meanwhile: no link to it stays.
-        let linked = stored_memory(&*self.inner.store, entity, to).await;
-        if let Err(MemoryError::NotFound { .. }) = linked {
-            self.unrelate(entity, from, to).await?;
-        }
-        linked.map(drop)
+        let (engine, entity, from, to) = (self.clone(), entity.clone(), *from, *to);
+        run_to_end("relate", async move {
+            engine.alter_memory(&entity, &from, &patch).await?;
+            // Deleted meanwhile: no link to it stays. Other failures of this read say nothing
+            // of the link, which was written.
+            let linked = stored_memory(&*engine.inner.store, &entity, &to).await;
+            if let Err(error @ MemoryError::NotFound { .. }) = linked {
+                engine.unrelate(&entity, &from, &to).await.ok();
+                return Err(error);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Drops the link from `from` to `to`; where there is none, nothing is

@@ -1,13 +1,20 @@
 //! Relations between memories.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use memory_core::{
     ErrorKind, InvalidInput, ListRequest, ListScope, MemoryBatchItem, MemoryConfig, MemoryError,
-    MemoryFilter, MemoryId, MemoryKind,
+    MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
 use memory_engine::{ConsolidateRequest, LinkDirection};
-use memory_testkit::StoreOperation;
+use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
-use crate::fixture::{Interleaving, fixture, item, mira};
+use crate::fixture::{Interleaving, fixture, fixture_on, item, mira};
 
 #[tokio::test]
 async fn a_relation_is_visible_from_both_ends_and_can_be_removed() {
@@ -121,4 +128,67 @@ async fn no_link_to_a_memory_that_is_forgotten_meanwhile_stays() {
     let error = b.engine.relate(&mira(), &from, &to, "x").await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(b.all(ListScope::Live).await[0].related.is_empty());
+}
+
+/// Fails the second read by ids.
+#[derive(Debug, Default)]
+struct SecondGetFails(AtomicU64);
+
+#[async_trait]
+impl StoreHooks for SecondGetFails {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        let is_get = call.operation == StoreOperation::Get;
+        if is_get && self.0.fetch_add(1, Ordering::SeqCst) == 1 {
+            return Err(MemoryError::store(ErrorKind::Unavailable, "get", "busy"));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_was_written_is_no_failure() {
+    let gets = Arc::new(SecondGetFails::default());
+    let hooks = Arc::clone(&gets) as Arc<dyn StoreHooks>;
+    let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+    let b = fixture_on(Arc::new(store), MemoryConfig::default(), None);
+    let ids = b.retain(vec![item("a"), item("b")]).await;
+    let related = b.engine.relate(&mira(), &ids[0], &ids[1], "x").await;
+    related.unwrap();
+    assert_eq!(gets.0.load(Ordering::SeqCst), 2, "one failed");
+    let memory = b.engine.get_memory(&mira(), &ids[0]).await.unwrap();
+    assert_eq!(memory.related[&ids[1]], "x");
+}
+
+/// Its caller is dropped between the link and the look at its target.
+#[tokio::test]
+async fn no_link_to_what_was_deleted_stays_where_the_caller_is_dropped() {
+    let (hooks, b, other) = Interleaving::fixtures(&MemoryConfig::default());
+    let ids = b.retain(vec![item("a"), item("b")]).await;
+    let (from, to) = (ids[0], ids[1]);
+    let (written, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (is_written, is_released) = (Arc::clone(&written), Arc::clone(&released));
+    let deleting = Arc::clone(&other);
+    hooks.after(StoreOperation::Update, async move {
+        is_written.notify_one();
+        is_released.notified().await;
+        deleting.engine.delete_memory(&mira(), &to).await.unwrap();
+        // A link to what is gone, as if it was deleted before the link was written.
+        let patch = MemoryPatch::new().relate(to, "x");
+        let altered = deleting.engine.alter_memory(&mira(), &from, &patch).await;
+        altered.unwrap();
+    });
+    let engine = b.engine.clone();
+    let relating = tokio::spawn(async move { engine.relate(&mira(), &from, &to, "x").await });
+    written.notified().await;
+    relating.abort();
+    assert!(relating.await.is_err());
+    released.notify_one();
+    loop {
+        let memory = other.engine.get_memory(&mira(), &from).await.unwrap();
+        let is_gone = other.engine.get_memory(&mira(), &to).await.is_err();
+        if is_gone && memory.related.is_empty() {
+            break;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
 }
