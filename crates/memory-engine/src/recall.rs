@@ -47,7 +47,8 @@ pub struct RecallRequest {
     /// that were archived later, and not the summaries that replaced them.
     /// Importance and recency are those of that moment. Accesses are dated by
     /// the latest one only: if that came later, none count. The clock's current
-    /// time when `None`.
+    /// time when `None`. Vectors of a previous embedder are not compared: memories that
+    /// have no others are found by their words.
     #[serde(default)]
     pub as_of: Option<DateTime<Utc>>,
     /// Whether the reranker, where the system has one, orders the first results.
