@@ -174,6 +174,8 @@ struct Pass {
     generations: Option<(Generation, Generation)>,
     /// Writes of this pass; each raises the generation by one.
     writes: u64,
+    /// Memories without all vectors of the embedder's model; with
+    /// [`all`](ReembedRequest::all) those that were embedded, whatever they had.
     lacking: u64,
 }
 
@@ -284,6 +286,14 @@ impl Reembedding {
             false => inner.without_vectors(&self.entity, memories).await?,
         };
         let lacking_count = lacking.len() as u64;
+        pass.lacking += match all && self.request.dry_run {
+            // Those that have vectors would be embedded, and lack none.
+            true => {
+                let checked = inner.without_vectors(&self.entity, lacking.clone());
+                checked.await?.len() as u64
+            }
+            false => lacking_count,
+        };
         pass.saw(generation);
         if !self.request.dry_run && !lacking.is_empty() {
             let replaced = inner.replace_vectors(&self.entity, lacking, generation);
@@ -302,7 +312,6 @@ impl Reembedding {
                 began + seconds / rate.get()
             });
         }
-        pass.lacking += lacking_count;
         self.report.lacking += lacking_count;
         if pass.number == 1 {
             self.report.checked += checked;

@@ -332,3 +332,14 @@ async fn the_previous_model_searches_also_where_the_store_does_not_count() {
     let last = engine.recall_report(&mira(), &request).await.unwrap();
     assert!(!last.by_previous_model);
 }
+
+#[tokio::test]
+async fn a_dry_run_of_all_says_whether_vectors_are_missing() {
+    let (b, engine, _) = other_model().await;
+    let dry_run = ReembedRequest::new().all(true).dry_run(true);
+    let missing = engine.reembed(&mira(), &dry_run).await.unwrap();
+    assert_eq!((missing.lacking, missing.is_complete), (451, false));
+    let complete = b.engine.reembed(&mira(), &dry_run).await.unwrap();
+    assert_eq!((complete.lacking, complete.reembedded), (451, 0));
+    assert!(complete.is_complete);
+}
