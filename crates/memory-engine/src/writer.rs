@@ -6,6 +6,7 @@ use std::sync::Arc;
 use memory_core::{
     EntityId, ErrorKind, Memory, MemoryError, MemoryId, MemoryResult, RemoveOutcome, Store,
 };
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -54,6 +55,43 @@ impl VectorCleanup {
         if let Some(cleanup) = self.0 {
             // It ends early only with the runtime, and the tiers with it.
             cleanup.await.ok();
+        }
+    }
+}
+
+/// Texts that are embedded before they are written, and are made from memories that may be
+/// forgotten meanwhile. Unless they were written, no vector of them stays cached, also where
+/// the caller is dropped.
+pub(crate) struct UnwrittenTexts {
+    embedder: ContentEmbedder,
+    texts: Vec<String>,
+}
+
+impl UnwrittenTexts {
+    pub(crate) const fn new(embedder: ContentEmbedder, texts: Vec<String>) -> Self {
+        Self { embedder, texts }
+    }
+
+    /// Keeps the vectors.
+    pub(crate) fn written(mut self) {
+        self.texts.clear();
+    }
+
+    /// Removes the vectors, and waits until that is done.
+    pub(crate) async fn remove(mut self) {
+        let texts = std::mem::take(&mut self.texts);
+        VectorCleanup::start(vec![self.embedder.clone()], texts)
+            .finish()
+            .await;
+    }
+}
+
+impl Drop for UnwrittenTexts {
+    fn drop(&mut self) {
+        // Without a runtime, the caches end.
+        if Handle::try_current().is_ok() {
+            let texts = std::mem::take(&mut self.texts);
+            VectorCleanup::start(vec![self.embedder.clone()], texts);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memory_core::{EntityId, Memory, MemoryId, MemoryPatch, MemoryResult};
+use memory_core::{EntityId, Memory, MemoryError, MemoryId, MemoryPatch, MemoryResult};
 
 use crate::consolidation::{is_summary, summary_metadata};
 use crate::engine::Engine;
@@ -28,6 +28,16 @@ impl Engine {
         } else {
             None
         };
+        // So is an archived one.
+        if patch.content.is_some()
+            && let Some(summary) = old.as_ref().and_then(|old| old.archived_by)
+        {
+            return Err(MemoryError::Archived {
+                entity: entity.clone(),
+                id: *id,
+                summary,
+            });
+        }
         let patch = match &old {
             Some(old) => with_summary_metadata(patch, old)?,
             None => Cow::Borrowed(patch),

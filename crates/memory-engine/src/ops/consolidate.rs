@@ -21,6 +21,7 @@ use crate::engine::{Engine, EngineInner};
 use crate::snapshot::Delta;
 use crate::store_scan::{changes_without_vectors, stored_memory};
 use crate::tiers::CommittedWrite;
+use crate::writer::UnwrittenTexts;
 
 /// How often an entity is read again where its memories changed meanwhile.
 const MAX_TRIES: u32 = 5;
@@ -244,6 +245,8 @@ impl EngineInner {
             });
         }
         let now = self.clock.now();
+        let texts: Vec<String> = drafted.iter().map(|(_, content)| content.clone()).collect();
+        let unwritten = UnwrittenTexts::new(self.embedder.clone(), texts);
         let texts: Vec<&str> = drafted
             .iter()
             .map(|(_, content)| content.as_str())
@@ -271,10 +274,12 @@ impl EngineInner {
             skipped,
         };
         let writes: Arc<[SummaryGroup]> = writes.into();
-        if let Err(error) = self.archive(entity, Arc::clone(&writes), generation).await {
-            self.drop_unwritten(&writes).await;
+        if let Err(error) = self.archive(entity, writes, generation).await {
+            // A source may have been forgotten meanwhile, and nothing of it stays.
+            unwritten.remove().await;
             return Err(error);
         }
+        unwritten.written();
         let archived = report.summaries.iter().map(|summary| summary.sources.len());
         let (groups, memories) = (report.summaries.len(), archived.sum::<usize>());
         memory_metrics::CONSOLIDATIONS_GROUPS.increment(&[], groups as u64);
@@ -282,8 +287,7 @@ impl EngineInner {
         Ok(report)
     }
 
-    /// Drops the cached vectors of summaries that were not written: a source may have been
-    /// forgotten meanwhile, and nothing of it stays.
+    /// Drops the cached vectors of summaries that were not written.
     pub(super) async fn drop_unwritten(&self, groups: &[SummaryGroup]) {
         let summaries = groups.iter().map(|group| &group.summary.memory);
         let texts: Vec<String> = summaries.map(|memory| memory.content.clone()).collect();

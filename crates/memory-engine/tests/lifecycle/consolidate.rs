@@ -8,7 +8,10 @@ use memory_core::{
     MemoryPatch, MemoryResult, limits,
 };
 use memory_engine::{ConsolidateRequest, Engine, ReembedRequest, SkipReason};
-use memory_testkit::InMemoryStore;
+use memory_testkit::{
+    HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation, wait_until,
+};
+use tokio::sync::Notify;
 
 use crate::fixture::{
     Fixture, ScriptedModel, days_ago, fixture, fixture_on, fixture_with, item, mira, now,
@@ -516,6 +519,63 @@ async fn a_summary_of_another_database_says_nothing_of_this_one() {
     let auto = || async { b.engine.auto_consolidate_if_needed(&mira()).await.unwrap() };
     assert!(auto().await.is_some(), "when that was is not known");
     assert!(auto().await.is_none());
+}
+
+/// Keeps consolidations from being written.
+#[derive(Debug, Default)]
+struct HeldConsolidations {
+    reached: Notify,
+    released: Notify,
+}
+
+#[async_trait]
+impl StoreHooks for HeldConsolidations {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        if call.operation == StoreOperation::Consolidate {
+            self.reached.notify_one();
+            self.released.notified().await;
+            let message = "not written";
+            return Err(MemoryError::store(
+                ErrorKind::Unavailable,
+                "consolidate",
+                message,
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_stays_of_a_summary_whose_consolidation_is_dropped() {
+    let held = Arc::new(HeldConsolidations::default());
+    let hooks = Arc::clone(&held) as Arc<dyn StoreHooks>;
+    let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+    let model = ScriptedModel::with_replies([Ok("Tam sells lame horses.")]);
+    let b = fixture_on(Arc::new(store), MemoryConfig::default(), Some(model));
+    let sources = ["Tam sold me a lame horse", "Tam sold me the lame horse"];
+    b.retain(sources.map(item).to_vec()).await;
+    let vectors = || b.engine.cache_stats().embedding.entries;
+    assert_eq!(vectors(), 2);
+    let engine = b.engine.clone();
+    let consolidating = tokio::spawn(async move { engine.consolidate(&mira(), &request()).await });
+    held.reached.notified().await;
+    assert_eq!(vectors(), 3);
+    consolidating.abort();
+    assert!(consolidating.await.is_err());
+    wait_until("its vector is dropped", || async { vectors() == 2 }).await;
+    held.released.notify_one();
+}
+
+#[tokio::test]
+async fn an_archived_memory_is_not_embedded_to_be_altered() {
+    let b = fixture();
+    let ids = equal_statements(&b).await;
+    b.engine.consolidate(&mira(), &request()).await.unwrap();
+    let texts = b.embedder.texts();
+    let patch = MemoryPatch::new().content("Tam sold me a sound horse");
+    let altered = b.engine.alter_memory(&mira(), &ids[0], &patch).await;
+    assert_eq!(altered.unwrap_err().kind(), ErrorKind::Archived);
+    assert_eq!(b.embedder.texts(), texts);
 }
 
 #[tokio::test]
