@@ -33,8 +33,11 @@ impl MemorySystem {
     }
 
     /// How often the entity was written to, as recent as the configured consistency
-    /// requires. What was read after this call is that state of the entity or a newer one,
-    /// so it serves as a version of answers.
+    /// requires. With [`Consistency::Checked`], what is read after this call is that state of
+    /// the entity or a newer one, so it serves as a version of answers. With
+    /// [`Consistency::Bounded`] and [`Consistency::Local`] it does not, where others write to
+    /// the database: each cached answer has an age of its own, so that one which is read
+    /// after this call may be older.
     ///
     /// It asks the store with one statement, or with none where the entity's snapshot is
     /// cached and known to be current.
