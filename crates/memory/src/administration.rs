@@ -121,8 +121,8 @@ impl MemorySystem {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Embedder`]; [`MemoryError::InvalidInput`] for an embedder that
-    /// returns something other than a vector of its dimensions.
+    /// [`MemoryError::Embedder`]: [`ErrorKind::Corrupt`] for an embedder that returns
+    /// something other than a vector of its dimensions.
     pub async fn check_embedder(&self) -> MemoryResult<()> {
         observe(Operation::CheckEmbedder, self.engine().check_embedder()).await
     }

@@ -295,7 +295,11 @@ pub(crate) async fn infer(
         ));
     }
     for vector in &vectors {
-        limits::check_vector(vector, embedder.profile().dimensions)?;
+        let checked = limits::check_vector(vector, embedder.profile().dimensions);
+        checked.map_err(|problem| {
+            let message = format!("the embedder returned a vector that is not valid: {problem}");
+            MemoryError::embedder(ErrorKind::Corrupt, "embed", message)
+        })?;
     }
     let embedded = vectors.into_iter().zip(texts).map(|(vector, text)| {
         let vector = with_length_1(vector)?;

@@ -297,6 +297,8 @@ async fn vectors_of_an_embedder_that_does_not_normalize_reach_no_store() {
         (1.02, false),
         (30.0, false),
         (0.9, false),
+        (0.0, false),
+        (f32::NAN, false),
     ] {
         let store = StoreGate::new();
         let engine = Engine::builder(MokaBackend)
@@ -311,7 +313,8 @@ async fn vectors_of_an_embedder_that_does_not_normalize_reach_no_store() {
         }
         if let Err(error) = retained {
             assert_eq!(error.kind(), ErrorKind::Corrupt);
-            assert!(error.to_string().contains("length 1 "), "{error}");
+            let text = error.to_string();
+            assert!(text.contains("the embedder returned a vector"), "{text}");
             let recalled = engine.recall(&mira(), &RecallRequest::new("horse")).await;
             assert_eq!(recalled.unwrap_err().kind(), ErrorKind::Corrupt);
         }
