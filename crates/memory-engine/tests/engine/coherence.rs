@@ -7,8 +7,7 @@ use crate::fixture::{Fixture, StoreGate, fixture, fixture_on, fixture_with, item
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use memory_core::{
-    Consistency, ErrorKind, LimitPolicy, ListRequest, Memory, MemoryConfig, MemoryId, MemoryPatch,
-    MemoryResult,
+    Consistency, ErrorKind, LimitPolicy, Memory, MemoryConfig, MemoryId, MemoryPatch, MemoryResult,
 };
 use memory_engine::RecallRequest;
 use memory_testkit::wait_until;
@@ -474,42 +473,4 @@ async fn a_cancelled_removal_leaves_no_vector_of_its_text() {
     let texts = ["altered".to_owned()];
     b.engine.generate_embeddings_batch(&texts).await.unwrap();
     assert_eq!(b.embedder.calls(), calls, "the new text is cached");
-}
-
-#[tokio::test]
-async fn a_write_that_wrote_nothing_leaves_what_is_cached() {
-    let config = MemoryConfig {
-        consistency: Some(Consistency::Local),
-        ..MemoryConfig::default()
-    };
-    let b = fixture_with(config);
-    let id = b.engine.retain_batch(vec![item("rain")]).await.unwrap()[0];
-    let read = async || {
-        b.engine.get_memory(&mira(), &id).await.unwrap();
-        b.engine.recall(&mira(), &ask("rain")).await.unwrap();
-        let request = ListRequest::new(10);
-        b.engine.list_memories(&mira(), &request).await.unwrap();
-        b.store.reads()
-    };
-    read().await;
-    for (kind, wrote_nothing) in [
-        (ErrorKind::InvalidInput, true),
-        (ErrorKind::LimitReached, true),
-        (ErrorKind::Unsupported, true),
-        (ErrorKind::Unavailable, true),
-        (ErrorKind::Full, true),
-        (ErrorKind::ReadOnly, true),
-        (ErrorKind::ForeignData, true),
-        (ErrorKind::NewerSchema, true),
-        (ErrorKind::Closed, true),
-        (ErrorKind::OutcomeUnknown, false),
-        (ErrorKind::Other, false),
-    ] {
-        assert_eq!(kind.wrote_nothing(), wrote_nothing, "{kind:?}");
-        let before = read().await;
-        *b.store.fail_next_insert.lock().unwrap() = Some(kind);
-        let error = b.engine.retain_batch(vec![item("snow")]).await.unwrap_err();
-        assert_eq!(error.kind(), kind);
-        assert_eq!(read().await == before, wrote_nothing, "{kind:?}");
-    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::background_loads::recall_from_snapshot;
 use crate::fixture::{StoreGate, fixture, fixture_at, fixture_on, fixture_with, item, mira};
 use memory_core::{
-    AccessCounting, ListRequest, ManualClock, MemoryBatchItem, MemoryConfig, MemoryKind,
-    MemoryPatch,
+    AccessCounting, Consistency, ErrorKind, ListRequest, ManualClock, MemoryBatchItem,
+    MemoryConfig, MemoryKind, MemoryPatch,
 };
 use memory_engine::{RecallPath, RecallRequest};
 
@@ -315,4 +315,45 @@ async fn early_automatic_consolidation_writes_nothing() {
     assert_eq!(after, before, "nothing was written");
     let again = restarted.engine.auto_consolidate_if_needed(&mira()).await;
     assert_eq!(again.unwrap(), None, "and is remembered from then on");
+}
+
+#[tokio::test]
+async fn a_write_that_wrote_nothing_leaves_what_is_cached() {
+    let config = MemoryConfig {
+        consistency: Some(Consistency::Local),
+        ..MemoryConfig::default()
+    };
+    let b = fixture_with(config);
+    let id = b.engine.retain_batch(vec![item("rain")]).await.unwrap()[0];
+    let read = async || {
+        b.engine.get_memory(&mira(), &id).await.unwrap();
+        b.engine
+            .recall(&mira(), &RecallRequest::new("rain"))
+            .await
+            .unwrap();
+        let request = ListRequest::new(10);
+        b.engine.list_memories(&mira(), &request).await.unwrap();
+        b.store.reads()
+    };
+    read().await;
+    for (kind, wrote_nothing) in [
+        (ErrorKind::InvalidInput, true),
+        (ErrorKind::LimitReached, true),
+        (ErrorKind::Unsupported, true),
+        (ErrorKind::Unavailable, true),
+        (ErrorKind::Full, true),
+        (ErrorKind::ReadOnly, true),
+        (ErrorKind::ForeignData, true),
+        (ErrorKind::NewerSchema, true),
+        (ErrorKind::Closed, true),
+        (ErrorKind::OutcomeUnknown, false),
+        (ErrorKind::Other, false),
+    ] {
+        assert_eq!(kind.wrote_nothing(), wrote_nothing, "{kind:?}");
+        let before = read().await;
+        *b.store.fail_next_insert.lock().unwrap() = Some(kind);
+        let error = b.engine.retain_batch(vec![item("snow")]).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert_eq!(read().await == before, wrote_nothing, "{kind:?}");
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod access_counts;
+mod automatic_consolidation;
 mod consolidate;
 mod fixture;
 mod forget;
