@@ -10,10 +10,11 @@ use memory_core::{
     Clock, EmbeddedMemory, EntityId, EntityStats, InsertOptions, InsertOutcome, LimitPolicy,
     MemoryConfig, MemoryError, MemoryId, MemoryResult, Store,
 };
+use tokio::sync::MutexGuard;
 
 use crate::backoff::jittered_backoff;
 use crate::eviction::{
-    BottomK, EVICTED_AT_ONCE, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates,
+    BottomK, EVICTION_BATCH, EntityLocks, EvictionCandidates, EvictionRank, KeptCandidates,
     with_sources,
 };
 use crate::snapshot::Delta;
@@ -48,6 +49,15 @@ struct EvictionPlan {
     texts: Vec<String>,
 }
 
+impl EvictionPlan {
+    const fn nothing(options: InsertOptions) -> Self {
+        Self {
+            options,
+            texts: Vec::new(),
+        }
+    }
+}
+
 impl Inserter {
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -70,37 +80,51 @@ impl Inserter {
 
     /// Inserts a batch, all or nothing, within the limit of each entity.
     pub(crate) async fn insert(&self, batch: Vec<EmbeddedMemory>) -> MemoryResult<()> {
-        self.insert_and_archive(batch, 0, async { Ok(()) }).await
+        let batch: Arc<[EmbeddedMemory]> = batch.into();
+        let locks = self.lock_for_evictions(&counts(&batch)).await?;
+        let inserted = self.insert_locked(batch, 0).await;
+        drop(locks);
+        inserted?.finish().await;
+        Ok(())
     }
 
-    /// Inserts a batch as [`insert`](Self::insert) and runs `archive`, which leaves `fewer`
-    /// live memories than there are before it: the limit is that of what is live after it.
-    /// A batch of which `fewer` are archived is of one entity. No other writer of this
-    /// process evicts memories in between.
-    pub(crate) async fn insert_and_archive(
+    /// Before so many memories are written to each entity, where that may evict others:
+    /// evicts most of what is beyond the limit already, and acquires the locks. While they are
+    /// held, no other writer of this process evicts memories of these entities.
+    pub(crate) async fn lock_for_evictions(
         &self,
-        batch: Vec<EmbeddedMemory>,
-        fewer: u64,
-        archive: impl Future<Output = MemoryResult<()>>,
-    ) -> MemoryResult<()> {
-        let batch: Arc<[EmbeddedMemory]> = batch.into();
-        let options = match self.limit {
-            Some((max, LimitPolicy::Prune)) => {
-                let inserted = self.insert_evicting(batch, max, fewer, archive).await;
-                return inserted.map_err(|error| without_archived(error, fewer));
+        counts: &BTreeMap<EntityId, u64>,
+    ) -> MemoryResult<Vec<MutexGuard<'_, ()>>> {
+        let Some((max, LimitPolicy::Prune)) = self.limit else {
+            return Ok(Vec::new());
+        };
+        for (entity, &new) in counts {
+            self.evict_excess(entity, new, max).await?;
+        }
+        Ok(self.entity_locks.lock_all(counts.keys()).await)
+    }
+
+    /// Inserts a batch while the locks of its entities are held. Up to `beyond` memories more
+    /// than the limit may be live after it, as so many will be archived; where it is negative,
+    /// there must be room for so many further ones.
+    pub(crate) async fn insert_locked(
+        &self,
+        batch: Arc<[EmbeddedMemory]>,
+        beyond: i64,
+    ) -> MemoryResult<Committed<()>> {
+        let Some((max, policy)) = self.limit else {
+            let plan = EvictionPlan::nothing(InsertOptions::unlimited());
+            return self.execute(batch, plan).await;
+        };
+        let raised = max.saturating_add_signed(beyond);
+        let inserted = match policy {
+            LimitPolicy::Prune => self.insert_evicting(batch, raised).await,
+            _ => {
+                let plan = EvictionPlan::nothing(InsertOptions::at_most(raised));
+                self.execute(batch, plan).await
             }
-            Some((max, _)) => InsertOptions::at_most(max.saturating_add(fewer)),
-            None => InsertOptions::unlimited(),
         };
-        let plan = EvictionPlan {
-            options,
-            texts: Vec::new(),
-        };
-        let committed = self.execute(batch, plan).await;
-        let committed = committed.map_err(|error| without_archived(error, fewer))?;
-        archive.await?;
-        committed.finish().await;
-        Ok(())
+        inserted.map_err(|error| without_archived(error, max, raised))
     }
 
     /// Evicts the least important memories where the batch exceeds the limit.
@@ -110,34 +134,19 @@ impl Inserter {
         &self,
         batch: Arc<[EmbeddedMemory]>,
         max: u64,
-        fewer: u64,
-        archive: impl Future<Output = MemoryResult<()>>,
-    ) -> MemoryResult<()> {
-        let mut counts: BTreeMap<EntityId, u64> = BTreeMap::new();
-        for item in batch.iter() {
-            *counts.entry(item.memory.entity_id.clone()).or_default() += 1;
-        }
-        for (entity, &new) in &counts {
-            let new = new.saturating_sub(fewer);
-            self.evict_excess(entity, new, max).await?;
-        }
-        let max = max.saturating_add(fewer);
-        let locks = self.entity_locks.lock_all(counts.keys()).await;
+    ) -> MemoryResult<Committed<()>> {
+        let counts = counts(&batch);
         let mut tries = 0;
-        let committed = loop {
+        loop {
             let plan = self.plan_evictions(&counts, max).await?;
             match self.execute(Arc::clone(&batch), plan).await {
                 Err(MemoryError::LimitReached { .. }) if tries < MAX_TRIES => {
                     tries += 1;
                     jittered_backoff(tries).await;
                 }
-                outcome => break outcome?,
+                outcome => return outcome,
             }
-        };
-        archive.await?;
-        drop(locks);
-        committed.finish().await;
-        Ok(())
+        }
     }
 
     /// Evicts most of what an entity has beyond its limit before `new` memories are written to
@@ -152,10 +161,10 @@ impl Inserter {
             let locks = self.entity_locks.lock_all(std::iter::once(entity)).await;
             let stats = self.store.entity_stats(entity).await?;
             let excess = stats.memory_count.saturating_sub(max);
-            if excess <= EVICTED_AT_ONCE as u64 {
+            if excess <= EVICTION_BATCH as u64 {
                 return Ok(());
             }
-            let ids = self.least_important(entity, EVICTED_AT_ONCE, excess, &stats);
+            let ids = self.least_important(entity, EVICTION_BATCH, excess, &stats);
             let evicted = with_sources(&*self.store, entity, ids.await?, stats.archived_count);
             let evicted = evicted.await?;
             if evicted.is_empty() {
@@ -176,10 +185,7 @@ impl Inserter {
         counts: &BTreeMap<EntityId, u64>,
         max: u64,
     ) -> MemoryResult<EvictionPlan> {
-        let mut plan = EvictionPlan {
-            options: InsertOptions::at_most(max),
-            texts: Vec::new(),
-        };
+        let mut plan = EvictionPlan::nothing(InsertOptions::at_most(max));
         for (entity, &new) in counts {
             let stats = self.store.entity_stats(entity).await?;
             let count = stats.memory_count.saturating_add(new);
@@ -292,13 +298,22 @@ impl Inserter {
     }
 }
 
-/// The error of a limit that `fewer` memories which are archived at once do not count for.
-fn without_archived(error: MemoryError, fewer: u64) -> MemoryError {
+/// How many memories of a batch each entity has.
+fn counts(batch: &[EmbeddedMemory]) -> BTreeMap<EntityId, u64> {
+    let mut counts: BTreeMap<EntityId, u64> = BTreeMap::new();
+    for item in batch {
+        *counts.entry(item.memory.entity_id.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// The error of a limit of `max` that was `raised`, as what is archived does not count.
+fn without_archived(error: MemoryError, max: u64, raised: u64) -> MemoryError {
     match error {
-        MemoryError::LimitReached { entity, count, max } => MemoryError::LimitReached {
+        MemoryError::LimitReached { entity, count, .. } => MemoryError::LimitReached {
             entity,
-            count: count.saturating_sub(fewer),
-            max: max.saturating_sub(fewer),
+            count: count.saturating_sub(raised).saturating_add(max),
+            max,
         },
         other => other,
     }

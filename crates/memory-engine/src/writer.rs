@@ -73,7 +73,7 @@ impl UnwrittenTexts {
     }
 
     /// Keeps the vectors.
-    pub(crate) fn written(mut self) {
+    pub(crate) fn keep(mut self) {
         self.texts.clear();
     }
 
@@ -154,7 +154,7 @@ impl Writer {
                         guard.certain(|entity| *entity == write.entity);
                     }
                 }
-                Err(error) if error.kind().wrote_nothing() => {
+                Err(error) if error.kind().is_without_effect() => {
                     guard.certain(|_| true);
                     return Err(error.clone());
                 }

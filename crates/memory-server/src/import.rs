@@ -3,7 +3,8 @@
 //! The body is read in chunks, which a thread splits into lines and parses; the lines are
 //! stored in batches. Every step waits for the next one, so a client cannot send faster
 //! than the store writes, and an import of any length takes the memory of a few lines and
-//! batches, and of the ids that lines without one get: see [`LineIds`].
+//! batches, of the ids that lines without one get (see [`LineIds`]), and of the archived
+//! memories whose summary did not come yet.
 
 use std::io::{self, BufReader, Read};
 use std::pin::pin;

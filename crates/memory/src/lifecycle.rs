@@ -364,9 +364,12 @@ impl MemorySystem {
     ///
     /// An archived memory whose summary comes later in the list, as in an export, is
     /// archived under it again. Of these only the summary counts for
-    /// [`MemoryConfig::max_memories_per_entity`]. Such a list is written entity by entity,
-    /// sources before their summaries, in several transactions; a repeated call completes
-    /// one that failed. Any other list is written in one transaction. A memory that was
+    /// [`MemoryConfig::max_memories_per_entity`]. Such a list is written entity by entity and
+    /// summary by summary, each right after its sources, in several transactions: until its
+    /// summary is written, a source is live, and an entity can have more live memories than
+    /// that, for which another process may refuse or evict others. The writes of an entity
+    /// run to their end, also where the call is dropped; a repeated call completes one that
+    /// failed. Any other list is written in one transaction. A memory that was
     /// archived under a summary which is not in the list is live afterward;
     /// [`restore_summary`](Self::restore_summary) archives it again.
     ///

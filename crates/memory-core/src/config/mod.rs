@@ -120,8 +120,8 @@ pub struct MemoryConfig {
     pub consistency: Option<Consistency>,
     /// Maximum number of live memories of an entity; any number when `None`. No memory is
     /// retained beyond it, which is exact also with concurrent writers; archived memories do
-    /// not count. Sources that are live again, as a summary was deleted or undone, stay also
-    /// beyond it: the next memory is retained when there is room, or evicts what is too much.
+    /// not count. Sources that are restored are beyond it until their summary is written, and
+    /// those that are live again, as a summary was deleted or undone, stay also beyond it: the next memory is retained when there is room, or evicts what is too much.
     pub max_memories_per_entity: Option<u64>,
     /// What happens to a write beyond `max_memories_per_entity`.
     pub limit_policy: LimitPolicy,

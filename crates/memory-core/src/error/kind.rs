@@ -48,7 +48,7 @@ impl ErrorKind {
     /// Whether a write that failed so changed nothing: a store that cannot know it answers
     /// [`OutcomeUnknown`](Self::OutcomeUnknown), or a kind that says nothing of it.
     #[must_use]
-    pub const fn wrote_nothing(self) -> bool {
+    pub const fn is_without_effect(self) -> bool {
         match self {
             Self::InvalidInput
             | Self::NotFound

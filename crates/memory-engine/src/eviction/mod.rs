@@ -14,7 +14,7 @@ pub(crate) use rank::{BottomK, EvictionRank};
 
 /// Memories removed in one transaction, so that concurrent readers and writers
 /// do not wait long.
-pub(crate) const EVICTED_AT_ONCE: usize = 500;
+pub(crate) const EVICTION_BATCH: usize = 500;
 
 /// An entity's archived memories are read once for many summaries where they are at most so
 /// many times as many as these: a statement for each would take longer.

@@ -279,19 +279,12 @@ impl EngineInner {
             unwritten.remove().await;
             return Err(error);
         }
-        unwritten.written();
+        unwritten.keep();
         let archived = report.summaries.iter().map(|summary| summary.sources.len());
         let (groups, memories) = (report.summaries.len(), archived.sum::<usize>());
         memory_metrics::CONSOLIDATIONS_GROUPS.increment(&[], groups as u64);
         memory_metrics::CONSOLIDATIONS_MEMORIES.increment(&[], memories as u64);
         Ok(report)
-    }
-
-    /// Drops the cached vectors of summaries that were not written.
-    pub(super) async fn drop_unwritten(&self, groups: &[SummaryGroup]) {
-        let summaries = groups.iter().map(|group| &group.summary.memory);
-        let texts: Vec<String> = summaries.map(|memory| memory.content.clone()).collect();
-        self.embedder.remove_cached(&texts).await;
     }
 
     /// Writes summaries and archives their sources, in one transaction.

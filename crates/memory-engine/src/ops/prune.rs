@@ -4,7 +4,7 @@ use memory_core::{EntityId, MemoryError, MemoryId, MemoryResult};
 
 use crate::blocking::run_blocking;
 use crate::engine::{Engine, EngineInner};
-use crate::eviction::{BottomK, EVICTED_AT_ONCE, EvictionRank, with_sources};
+use crate::eviction::{BottomK, EVICTION_BATCH, EvictionRank, with_sources};
 use crate::store_scan::for_each_live;
 
 /// Memories of a lower current importance than this may be pruned.
@@ -38,7 +38,7 @@ impl Engine {
         .await?;
         let least = run_blocking("prune", move || least.into_ids()).await?;
         let mut removed = Vec::new();
-        for ids in least.chunks(EVICTED_AT_ONCE) {
+        for ids in least.chunks(EVICTION_BATCH) {
             let locks = &inner.inserter.entity_locks;
             let locks = locks.lock_all(std::iter::once(entity)).await;
             let ids = inner.still_prunable(entity, ids, min_keep).await?;

@@ -11,6 +11,7 @@ use memory_core::{
 use super::retain::{NewMemory, count_retained, validated};
 use crate::backoff::jittered_backoff;
 use crate::engine::{Engine, EngineInner};
+use crate::writer::{UnwrittenTexts, run_to_end};
 
 /// How often a summary is written again where its sources changed meanwhile.
 const MAX_TRIES: u32 = 5;
@@ -55,8 +56,7 @@ impl Engine {
         }
         for (entity, memories) in by_entity {
             let own = summaries.remove(&entity).unwrap_or_default();
-            let restored = self.inner.restore_levels(&entity, memories, &own);
-            restored.await?;
+            self.restore_levels(&entity, memories, &own).await?;
         }
         Ok(ids)
     }
@@ -75,6 +75,7 @@ impl Engine {
         if inner.is_restored(&summary.memory, &sources).await? {
             return Ok(false);
         }
+        let unwritten = inner.unwritten_texts(std::iter::once(&summary));
         let summary = inner.embedded(vec![summary]).await?;
         let group: Arc<[SummaryGroup]> = summary
             .into_iter()
@@ -83,9 +84,92 @@ impl Engine {
                 sources: sources.clone(),
             })
             .collect();
-        inner.archive_restored(&entity, group).await?;
+        if let Err(error) = inner.archive_restored(&entity, group).await {
+            unwritten.remove().await;
+            return Err(error);
+        }
+        unwritten.keep();
         Ok(true)
     }
+
+    /// Restores memories of one entity, sources before their summaries. Begun, the writes run
+    /// to their end, also where the caller is dropped.
+    async fn restore_levels(
+        &self,
+        entity: &EntityId,
+        memories: Vec<NewMemory>,
+        summaries: &Summaries,
+    ) -> MemoryResult<()> {
+        let inner = &self.inner;
+        let order: Vec<MemoryId> = memories.iter().map(|new| new.memory.id).collect();
+        let (new, sources) = inner.not_yet_restored(entity, memories, summaries).await?;
+        let is_summary = |new: &&NewMemory| sources.contains_key(&new.memory.id);
+        let unwritten = inner.unwritten_texts(new.iter().filter(is_summary));
+        let steps = restore_steps(&order, inner.embedded(new).await?, sources);
+        let (engine, entity) = (self.clone(), entity.clone());
+        run_to_end("restore_memories", async move {
+            if let Err(error) = engine.inner.write_steps(&entity, steps).await {
+                unwritten.remove().await;
+                return Err(error);
+            }
+            unwritten.keep();
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// New memories that are written together, and a summary that replaces them right after that.
+struct RestoreStep {
+    batch: Arc<[EmbeddedMemory]>,
+    /// One summary with its sources; none of memories that stay live.
+    group: Option<Arc<[SummaryGroup]>>,
+}
+
+impl RestoreStep {
+    /// How many more memories are live after it; below zero, where sources that were live
+    /// before it are archived.
+    fn added(&self) -> i64 {
+        let groups = self.group.iter().flat_map(|group| group.iter());
+        let replaced: i64 = groups.map(|group| signed(group.sources.len()) - 1).sum();
+        signed(self.batch.len()) - replaced
+    }
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The steps that write new memories of one entity: one for each summary, in this order, and
+/// one for those that no summary is above.
+fn restore_steps(
+    order: &[MemoryId],
+    new: Vec<EmbeddedMemory>,
+    mut sources: HashMap<MemoryId, Vec<MemoryId>>,
+) -> Vec<RestoreStep> {
+    let mut new: HashMap<MemoryId, EmbeddedMemory> =
+        new.into_iter().map(|item| (item.memory.id, item)).collect();
+    let mut steps = Vec::with_capacity(sources.len() + 1);
+    for id in order {
+        let Some(sources) = sources.remove(id) else {
+            continue;
+        };
+        let Some(summary) = new.remove(id) else {
+            continue;
+        };
+        // Those that are summaries were written by an earlier step.
+        let batch: Vec<_> = sources.iter().filter_map(|id| new.remove(id)).collect();
+        steps.push(RestoreStep {
+            batch: batch.into(),
+            group: Some(Arc::from([SummaryGroup { summary, sources }])),
+        });
+    }
+    let live: Vec<_> = order.iter().filter_map(|id| new.remove(id)).collect();
+    steps.push(RestoreStep {
+        batch: live.into(),
+        group: None,
+    });
+    steps
 }
 
 /// The summaries that memories are archived under, by their ids.
@@ -108,46 +192,47 @@ fn summaries_of(items: &[RestoreItem]) -> HashMap<EntityId, Summaries> {
 }
 
 impl EngineInner {
-    /// Restores memories of one entity, sources before their summaries.
-    ///
-    /// Sources are live until their summary is written, as a store archives what is live.
-    /// Within the limit is what is live in the end.
-    async fn restore_levels(
-        &self,
-        entity: &EntityId,
-        memories: Vec<NewMemory>,
-        summaries: &Summaries,
-    ) -> MemoryResult<()> {
-        let order: Vec<MemoryId> = memories.iter().map(|new| new.memory.id).collect();
-        let (new, mut sources) = self.not_yet_restored(entity, memories, summaries).await?;
-        let archived: usize = sources.values().map(Vec::len).sum();
-        let fewer = (archived - sources.len()) as u64;
-        let is_summary = |item: &EmbeddedMemory| sources.contains_key(&item.memory.id);
-        let embedded = self.embedded(new).await?;
-        let (written, batch): (Vec<_>, Vec<_>) = embedded.into_iter().partition(is_summary);
-        let mut written: HashMap<MemoryId, EmbeddedMemory> = written
-            .into_iter()
-            .map(|item| (item.memory.id, item))
-            .collect();
-        let groups = order.iter().filter_map(|id| {
-            let (summary, sources) = (written.remove(id)?, sources.remove(id)?);
-            Some(Arc::from([SummaryGroup { summary, sources }]))
-        });
-        let groups: Vec<Arc<[SummaryGroup]>> = groups.collect();
-        let archive = async {
-            for group in groups {
-                self.archive_restored(entity, group).await?;
+    /// Writes the steps. A store archives what is live, so the sources of a summary are live
+    /// until it is written, and summaries until the one above them is. The limit is that of
+    /// what is live in the end; no other writer of this process evicts memories until then.
+    async fn write_steps(&self, entity: &EntityId, steps: Vec<RestoreStep>) -> MemoryResult<()> {
+        let mut added: i64 = steps.iter().map(RestoreStep::added).sum();
+        let new = u64::try_from(added).unwrap_or(0);
+        let counts = BTreeMap::from([(entity.clone(), new)]);
+        let locks = self.inserter.lock_for_evictions(&counts).await?;
+        let mut inserted = Vec::new();
+        let write = async {
+            for step in steps {
+                let left = added;
+                added -= step.added();
+                if !step.batch.is_empty() {
+                    let kinds: Vec<MemoryKind> =
+                        step.batch.iter().map(|item| item.memory.kind).collect();
+                    let beyond = signed(step.batch.len()) - left;
+                    let inserting = self.inserter.insert_locked(step.batch, beyond);
+                    inserted.push(inserting.await?);
+                    count_retained(kinds);
+                }
+                if let Some(group) = step.group {
+                    self.archive_restored(entity, group).await?;
+                }
             }
             Ok(())
         };
-        if batch.is_empty() {
-            return archive.await;
+        let written = write.await;
+        // Vectors are dropped through the embedder, which must not wait while writers do.
+        drop(locks);
+        for committed in inserted {
+            committed.finish().await;
         }
-        let kinds: Vec<MemoryKind> = batch.iter().map(|item| item.memory.kind).collect();
-        let inserted = self.inserter.insert_and_archive(batch, fewer, archive);
-        inserted.await?;
-        count_retained(kinds);
-        Ok(())
+        written
+    }
+
+    /// The texts of memories that the embedder embeds, until they are written.
+    fn unwritten_texts<'a>(&self, new: impl Iterator<Item = &'a NewMemory>) -> UnwrittenTexts {
+        let computed = new.filter(|new| new.embedding.is_none());
+        let texts = computed.map(|new| new.memory.content.clone()).collect();
+        UnwrittenTexts::new(self.embedder.clone(), texts)
     }
 
     /// The memories that are not stored, and the sources of the summaries among them.
@@ -193,7 +278,8 @@ impl EngineInner {
         Ok((new, sources))
     }
 
-    /// Writes one summary above its sources, again where these change meanwhile.
+    /// Writes one summary above its sources, again where these change meanwhile or the store
+    /// is unavailable for a moment.
     async fn archive_restored(
         &self,
         entity: &EntityId,
@@ -203,15 +289,11 @@ impl EngineInner {
         loop {
             let read_at = self.store.entity_stats(entity).await?.generation;
             match self.archive(entity, Arc::clone(&group), read_at).await {
-                Err(MemoryError::Changed { .. }) if tries < MAX_TRIES => {
+                Err(error) if tries < MAX_TRIES && is_repeated(&error) => {
                     tries += 1;
                     jittered_backoff(tries).await;
                 }
-                Err(error) => {
-                    self.drop_unwritten(&group).await;
-                    return Err(error);
-                }
-                Ok(()) => return Ok(()),
+                outcome => return outcome,
             }
         }
     }
@@ -252,12 +334,17 @@ impl EngineInner {
     }
 }
 
+/// Whether a summary is written again after this error.
+fn is_repeated(error: &MemoryError) -> bool {
+    matches!(error.kind(), ErrorKind::Changed | ErrorKind::Unavailable)
+}
+
 /// The error for a summary that is there with the same content, and not above this source.
 fn not_above(entity: &EntityId, summary: MemoryId, source: MemoryId) -> MemoryError {
     let message = format!(
         "entity {entity} already has the summary {summary}, with this content, and its source \
-         {source} is not archived under it; undo that consolidation, or forget the summary, and \
-         restore it again"
+         {source} is not archived under it; undo that consolidation, or delete the summary where \
+         it is above no memory, and restore it again"
     );
     MemoryError::store(ErrorKind::Conflict, "restore_summary", message)
 }

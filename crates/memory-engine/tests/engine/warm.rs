@@ -349,7 +349,7 @@ async fn a_write_that_wrote_nothing_leaves_what_is_cached() {
         (ErrorKind::OutcomeUnknown, false),
         (ErrorKind::Other, false),
     ] {
-        assert_eq!(kind.wrote_nothing(), wrote_nothing, "{kind:?}");
+        assert_eq!(kind.is_without_effect(), wrote_nothing, "{kind:?}");
         let before = read().await;
         *b.store.fail_next_insert.lock().unwrap() = Some(kind);
         let error = b.engine.retain_batch(vec![item("snow")]).await.unwrap_err();

@@ -1,11 +1,20 @@
 //! Restoring exported memories.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use memory_core::{ErrorKind, ListScope, Memory};
+use async_trait::async_trait;
+use memory_core::{
+    ErrorKind, LimitPolicy, ListScope, Memory, MemoryConfig, MemoryError, MemoryId, MemoryResult,
+};
 use memory_engine::{ConsolidateRequest, RestoreItem};
+use memory_testkit::{
+    HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation, wait_until,
+};
+use tokio::sync::Notify;
 
-use crate::fixture::{Fixture, days_ago, fixture, item, mira, now};
+use crate::fixture::{Fixture, Interleaving, days_ago, fixture, fixture_on, item, mira, now};
 
 fn items(memories: &[Memory]) -> Vec<RestoreItem> {
     memories.iter().cloned().map(RestoreItem::from).collect()
@@ -147,4 +156,104 @@ async fn memories_whose_summary_follows_them_are_archived() {
     let restored = b.engine.restore_memories(items(&[source, above]));
     assert_eq!(restored.await.unwrap_err().kind(), ErrorKind::Changed);
     assert_eq!(everything(&b).await.len(), 4, "nothing was written");
+}
+
+fn pruning(max: u64) -> MemoryConfig {
+    MemoryConfig {
+        max_memories_per_entity: Some(max),
+        limit_policy: LimitPolicy::Prune,
+        ..MemoryConfig::default()
+    }
+}
+
+/// Ten summaries of three sources each, below one summary.
+fn tree() -> Vec<RestoreItem> {
+    let memory = |content: &str, archived_by| {
+        let mut memory = item(content).into_memory(now()).unwrap();
+        memory.archived_by = archived_by;
+        memory
+    };
+    let root = memory("all weather", None);
+    let mut tree = Vec::new();
+    for n in 0..10 {
+        let summary = memory(&format!("weather {n}"), Some(root.id));
+        let sources = (0..3).map(|m| memory(&format!("rain {n} {m}"), Some(summary.id)));
+        tree.extend(sources);
+        tree.push(summary);
+    }
+    tree.push(root);
+    tree.into_iter().map(RestoreItem::from).collect()
+}
+
+/// Another process cannot know that memories are archived in a moment: what is live meanwhile
+/// must be little.
+#[tokio::test]
+async fn a_restore_that_another_process_comes_into_evicts_nothing_of_it() {
+    let (hooks, b, other) = Interleaving::fixtures(&pruning(20));
+    let own: Vec<_> = (0..5)
+        .map(|n| item(&format!("own {n}")).with_importance(0.01))
+        .collect();
+    let own = b.retain(own).await;
+    let retained = Arc::new(AtomicBool::new(false));
+    let is_retained = Arc::clone(&retained);
+    hooks.after(StoreOperation::InsertOpts, async move {
+        other.retain(vec![item("of another process")]).await;
+        is_retained.store(true, Ordering::SeqCst);
+    });
+    b.engine.restore_memories(tree()).await.unwrap();
+    assert!(retained.load(Ordering::SeqCst));
+    let left = b.all(ListScope::Live).await;
+    let left: Vec<MemoryId> = left.iter().map(|memory| memory.id).collect();
+    assert!(own.iter().all(|id| left.contains(id)));
+    assert_eq!(left.len(), 7);
+    assert_eq!(b.all(ListScope::Archived).await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_restore_whose_caller_is_dropped_archives_all_that_it_wrote() {
+    let (hooks, b, _) = Interleaving::fixtures(&pruning(20));
+    let (reached, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (is_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
+    hooks.after(StoreOperation::InsertOpts, async move {
+        is_reached.notify_one();
+        is_released.notified().await;
+    });
+    let engine = b.engine.clone();
+    let restoring = tokio::spawn(async move { engine.restore_memories(tree()).await });
+    reached.notified().await;
+    restoring.abort();
+    assert!(restoring.await.is_err());
+    released.notify_one();
+    wait_until("all is archived", || async {
+        let stats = b.engine.entity_stats(&mira()).await.unwrap();
+        (stats.memory_count, stats.archived_count) == (1, 40)
+    })
+    .await;
+}
+
+/// The first summary cannot be written for a moment.
+#[derive(Debug, Default)]
+struct Busy(AtomicBool);
+
+#[async_trait]
+impl StoreHooks for Busy {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        let is_summary = call.operation == StoreOperation::Consolidate;
+        if is_summary && !self.0.swap(true, Ordering::SeqCst) {
+            let kind = ErrorKind::Unavailable;
+            return Err(MemoryError::store(kind, "consolidate", "busy"));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_busy_for_a_moment_leaves_no_source_live() {
+    let hooks = Arc::new(Busy::default());
+    let hooked = HookedStore::new(Arc::new(InMemoryStore::new()), Arc::clone(&hooks) as _);
+    let b = fixture_on(Arc::new(hooked), pruning(20), None);
+    b.engine.restore_memories(tree()).await.unwrap();
+    assert!(hooks.0.load(Ordering::SeqCst));
+    let stats = b.engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!((stats.memory_count, stats.archived_count), (1, 40));
 }

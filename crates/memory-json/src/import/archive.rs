@@ -14,7 +14,8 @@ use super::batch::Key;
 use super::location::Location;
 use super::refusal::Refusal;
 
-/// Archived memories whose summary has not been read yet; about 150 bytes for each of them.
+/// Archived memories whose summary has not been read yet; up to 400 bytes for each of them,
+/// where each has a summary of its own.
 #[derive(Debug, Default)]
 pub(super) struct Archive {
     /// Sources by summary. None is empty.

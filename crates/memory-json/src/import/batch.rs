@@ -33,7 +33,7 @@ pub(super) struct PendingItem {
     pub(super) location: Location,
     pub(super) item: RestoreItem,
     /// Its size in the input.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl PendingItem {

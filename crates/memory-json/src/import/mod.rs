@@ -4,14 +4,14 @@
 //! |---|---|
 //! | `batch` | batches that are embedded and written together |
 //! | `archive` | summaries and the memories below them |
-//! | `held` | the same where the number of live memories is limited |
+//! | `pending_sources` | the same where the number of live memories is limited |
 //! | `location` | where in the input a memory is |
 //! | `refusal` | memories that were not imported, and why |
 
 mod archive;
 mod batch;
-mod held;
 mod location;
+mod pending_sources;
 mod refusal;
 
 use std::collections::HashSet;
@@ -22,8 +22,8 @@ use memory::{EntityId, MemoryBatchItem, MemoryId, MemoryResult, MemorySystem, Re
 
 use archive::Archive;
 use batch::{Batch, BatchResult, InFlight, Key, PendingItem};
-use held::{HeldMemories, Tree};
 pub use location::Location;
+use pending_sources::{PendingSources, Tree, live};
 pub use refusal::{Refusal, RefusalKind};
 
 use crate::line::parse_restored;
@@ -90,7 +90,8 @@ pub enum ItemOutcome {
 /// Imports memories in the order of the input. It holds at most three batches: one is
 /// filled while the one before it is embedded and another is written. Where the system has
 /// [`MemoryConfig::max_memories_per_entity`](memory::MemoryConfig::max_memories_per_entity), it
-/// also holds archived memories until the live summary above them is added.
+/// also holds archived memories until the live summary above them is added, up to 64 MiB of
+/// them; further ones are refused.
 ///
 /// A batch that was begun is completed by its own task, also when the importer is dropped.
 /// Its methods are cancel-safe, apart from the memory that is being added, and archived ones
@@ -99,7 +100,7 @@ pub struct Importer {
     batch: Batch,
     in_flight: InFlight,
     archive: Archive,
-    held: HeldMemories,
+    pending_sources: PendingSources,
     outcomes: Vec<ItemOutcome>,
     orphans: usize,
     own_links: usize,
@@ -113,7 +114,7 @@ impl Importer {
             batch: Batch::new(batch),
             in_flight: InFlight::new(),
             archive: Archive::default(),
-            held: HeldMemories::default(),
+            pending_sources: PendingSources::default(),
             outcomes: Vec::new(),
             orphans: 0,
             own_links: 0,
@@ -145,11 +146,13 @@ impl Importer {
         if let Some(summary) = archived_by
             && system.config().max_memories_per_entity.is_some()
         {
-            self.held.hold(summary, pending);
+            if let Err(refusal) = self.pending_sources.add(summary, pending) {
+                self.outcomes.push(ItemOutcome::Refused(refusal));
+            }
             return Ok(());
         }
-        if self.held.is_summary(&key) {
-            let tree = self.held.take_tree(pending);
+        if self.pending_sources.is_summary(&key) {
+            let tree = self.pending_sources.take_tree(pending);
             return self.restore_tree(system, tree).await;
         }
         if self.archive.is_summary(&key) {
@@ -207,8 +210,9 @@ impl Importer {
         let (members, repeated) = tree
             .into_iter()
             .partition(|pending| ids.insert(pending.key()));
-        let outcomes = Tree::new(members).write(system).await?;
-        self.outcomes.extend(outcomes);
+        let written = Tree::new(members).write(system).await?;
+        self.outcomes.extend(written.outcomes);
+        self.orphans += written.orphans;
         let repeated: Vec<PendingItem> = repeated;
         for pending in repeated {
             self.add_to_batch(system, pending).await?;
@@ -228,10 +232,13 @@ impl Importer {
     /// # Errors
     /// As [`add`](Self::add).
     pub async fn finish(&mut self, system: &MemorySystem) -> MemoryResult<()> {
-        for mut tree in self.held.take_orphans() {
-            self.orphans += 1;
+        for mut tree in self.pending_sources.take_orphans() {
             match tree.pop() {
-                Some(root) if tree.is_empty() => self.add_to_batch(system, root).await?,
+                Some(root) if tree.is_empty() => {
+                    // Not counted, should it be refused.
+                    self.add_source(&root.key(), root.item.memory.archived_by);
+                    self.add_to_batch(system, live(root)).await?;
+                }
                 Some(root) => {
                     tree.push(root);
                     self.restore_tree(system, tree).await?;

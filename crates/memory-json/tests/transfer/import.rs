@@ -2,11 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use memory::{EntityId, LimitPolicy, MemoryBatchItem, MemoryId, MemoryKind, MemorySystem};
+use async_trait::async_trait;
+use memory::{
+    EntityId, LimitPolicy, MemoryBatchItem, MemoryId, MemoryKind, MemoryResult, MemorySystem,
+};
 use memory_json::{ExportReader, ImportItem, Line, Location, RefusalKind};
+use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation};
 
-use crate::{import, import_in_batches, limited_system, system};
+use crate::{import, import_in_batches, limited_system, limited_system_on, system};
 
 /// A line with this id and content, and with further keys.
 fn line(id: MemoryId, content: &str, more: &str) -> String {
@@ -106,7 +111,11 @@ async fn summary_of(system: &MemorySystem, id: MemoryId) -> Option<MemoryId> {
 
 #[tokio::test]
 async fn a_summary_that_is_there_without_a_source_is_refused_for_that_reason() {
-    let system = system(Arc::new(())).await;
+    check_summary_without_a_source(&system(Arc::new(())).await).await;
+    check_summary_without_a_source(&limited_system(100, LimitPolicy::Reject).await).await;
+}
+
+async fn check_summary_without_a_source(system: &MemorySystem) {
     let [first, second, summary] = std::array::from_fn(|_| MemoryId::new());
     let other = MemoryBatchItem::new("mira", MemoryKind::World, "Other.").with_id(second);
     system.retain_batch([other]).await.unwrap();
@@ -115,12 +124,12 @@ async fn a_summary_that_is_there_without_a_source_is_refused_for_that_reason() {
         archived(second, "Snow.", summary),
         line(summary, "Wet.", ""),
     ];
-    let result = import(&system, &lines).await;
+    let result = import(system, &lines).await;
     assert_eq!((result.imported, result.refused.len()), (2, 1));
     assert_eq!(result.orphans, 0);
     system.delete_memory("mira", second).await.unwrap();
     for imported in [1, 0] {
-        let result = import(&system, &lines).await;
+        let result = import(system, &lines).await;
         assert_eq!((result.imported, result.refused.len()), (imported, 1));
         assert_eq!(result.refused[0].location, Location::Line(3));
         assert_eq!(result.refused[0].kind, RefusalKind::Conflict);
@@ -128,39 +137,74 @@ async fn a_summary_that_is_there_without_a_source_is_refused_for_that_reason() {
         let reason = format!("its source {second} is not archived under it");
         assert!(message.contains(&reason), "{message}");
         assert!(!message.contains("other content"), "{message}");
+        assert!(
+            !message.contains("forget"),
+            "it would remove the sources: {message}"
+        );
         assert_eq!(result.orphans, 1, "the second is live");
     }
     // As the message advises.
     system.undo_consolidation("mira", summary).await.unwrap();
-    let result = import(&system, &lines).await;
+    let result = import(system, &lines).await;
     assert_eq!((result.imported, result.already_there), (1, 2));
     assert_eq!(result.orphans, 0);
     for id in [first, second] {
-        assert_eq!(summary_of(&system, id).await, Some(summary));
+        assert_eq!(summary_of(system, id).await, Some(summary));
     }
 }
 
 #[tokio::test]
+async fn a_summary_that_became_a_plain_memory_is_deleted_before_it_is_imported_again() {
+    check_summary_above_nothing(&system(Arc::new(())).await).await;
+    check_summary_above_nothing(&limited_system(100, LimitPolicy::Reject).await).await;
+}
+
+async fn check_summary_above_nothing(system: &MemorySystem) {
+    let [source, summary] = [MemoryId::new(), MemoryId::new()];
+    let other = MemoryBatchItem::new("mira", MemoryKind::World, "Other.").with_id(source);
+    system.retain_batch([other]).await.unwrap();
+    let lines = [
+        archived(source, "Rain.", summary),
+        line(summary, "Wet.", ""),
+    ];
+    assert_eq!(import(system, &lines).await.imported, 1);
+    system.delete_memory("mira", source).await.unwrap();
+    let result = import(system, &lines).await;
+    assert_eq!((result.imported, result.refused.len()), (1, 1));
+    let message = &result.refused[0].message;
+    let advice = "delete the summary where it is above no memory";
+    assert!(message.contains(advice), "{message}");
+    system.delete_memory("mira", summary).await.unwrap();
+    let result = import(system, &lines).await;
+    assert_eq!((result.imported, result.already_there), (1, 1));
+    assert_eq!(summary_of(system, source).await, Some(summary));
+}
+
+#[tokio::test]
 async fn sources_of_a_summary_that_is_refused_are_counted_as_live() {
-    let system = system(Arc::new(())).await;
+    check_sources_of_a_refused_summary(&system(Arc::new(())).await).await;
+    check_sources_of_a_refused_summary(&limited_system(100, LimitPolicy::Reject).await).await;
+}
+
+async fn check_sources_of_a_refused_summary(system: &MemorySystem) {
     let [elsewhere, above, summary] = std::array::from_fn(|_| MemoryId::new());
     let before = [
         archived(elsewhere, "Fog.", above),
         line(above, "It was foggy.", ""),
     ];
-    assert_eq!(import(&system, &before).await.imported, 2);
+    assert_eq!(import(system, &before).await.imported, 2);
     let lines = [
         archived(MemoryId::new(), "Rain.", summary),
         archived(MemoryId::new(), "Snow.", summary),
         archived(elsewhere, "Fog.", summary),
         line(summary, "Wet.", ""),
     ];
-    let result = import(&system, &lines).await;
+    let result = import(system, &lines).await;
     assert_eq!((result.imported, result.already_there), (2, 1));
     assert_eq!(result.refused.len(), 1, "a source is archived elsewhere");
     assert_eq!(result.refused[0].location, Location::Line(4));
     assert_eq!(result.orphans, 2);
-    assert_eq!(summary_of(&system, elsewhere).await, Some(above));
+    assert_eq!(summary_of(system, elsewhere).await, Some(above));
 }
 
 #[tokio::test]
@@ -339,4 +383,44 @@ async fn sources_within_a_limit_are_refused_and_kept_as_without_one() {
         }
         assert_eq!(states[0], states[1], "{taken:?}");
     }
+}
+
+/// Counts writes of memories.
+#[derive(Debug, Default)]
+struct Inserts(AtomicU64);
+
+#[async_trait]
+impl StoreHooks for Inserts {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        if call.operation == StoreOperation::InsertOpts {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn sources_that_do_not_fit_are_refused_at_once() {
+    let inserts = Arc::new(Inserts::default());
+    let hooks = Arc::clone(&inserts) as Arc<dyn StoreHooks>;
+    let store = HookedStore::new(Arc::new(InMemoryStore::new()), hooks);
+    let system = limited_system_on(store, 5, LimitPolicy::Reject).await;
+    let [summary, stored] = [MemoryId::new(), MemoryId::new()];
+    let mut items = vec![
+        MemoryBatchItem::new("mira", MemoryKind::World, "Other.").with_id(summary),
+        MemoryBatchItem::new("mira", MemoryKind::World, "Rain.").with_id(stored),
+    ];
+    items.extend([MemoryBatchItem::new("mira", MemoryKind::World, "Sun.")]);
+    system.retain_batch(items).await.unwrap();
+    let mut lines: Vec<String> = (0..100)
+        .map(|n| archived(MemoryId::new(), &format!("Snow {n}."), summary))
+        .collect();
+    lines.insert(50, archived(stored, "Rain.", summary));
+    lines.push(line(summary, "Weather.", ""));
+    let before = inserts.0.load(Ordering::SeqCst);
+    let result = import(&system, &lines).await;
+    assert_eq!((result.imported, result.already_there), (2, 1));
+    assert_eq!((result.refused.len(), result.orphans), (99, 3));
+    let rounds = inserts.0.load(Ordering::SeqCst) - before;
+    assert!(rounds <= 2, "{rounds} writes");
 }

@@ -13,6 +13,7 @@ mod import;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use memory::store::Store;
 use memory::{LimitPolicy, MemoryConfig, MemoryId, MemorySystem};
 use memory_json::{DEFAULT_BATCH, ImportItem, Importer, ItemOutcome, Location, Refusal};
 use memory_testkit::{HashEmbedder, HookedStore, InMemoryStore, StoreHooks};
@@ -28,6 +29,14 @@ async fn system(hooks: Arc<dyn StoreHooks>) -> MemorySystem {
 
 /// A system whose entities have at most `max` memories.
 async fn limited_system(max: u64, limit_policy: LimitPolicy) -> MemorySystem {
+    limited_system_on(InMemoryStore::new(), max, limit_policy).await
+}
+
+async fn limited_system_on(
+    store: impl Store + 'static,
+    max: u64,
+    limit_policy: LimitPolicy,
+) -> MemorySystem {
     let config = MemoryConfig {
         max_memories_per_entity: Some(max),
         limit_policy,
@@ -35,7 +44,7 @@ async fn limited_system(max: u64, limit_policy: LimitPolicy) -> MemorySystem {
         ..MemoryConfig::default()
     };
     let system = MemorySystem::builder()
-        .store(InMemoryStore::new())
+        .store(store)
         .config(config)
         .embedder(HashEmbedder::new());
     system.build().await.expect("it needs nothing")

@@ -313,7 +313,8 @@ async fn settle(
             | ErrorKind::Changed
             | ErrorKind::LimitReached,
         ) => uncounted.rolled_back(),
-        // It may have been committed.
+        // It may have been committed, or the connection may be of no use: also where nothing was
+        // written, what is known of it is not kept.
         Some(_) => drop(uncounted),
     }
 }
