@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{ChangeSet, EntityId, Generation};
 
 use super::summary::is_summary;
@@ -12,14 +13,20 @@ use super::summary::is_summary;
 /// nothing new.
 const MAX_ENTITIES: usize = 10_000;
 
+/// How long after a consolidation for which the language model was unavailable the next one
+/// waits. Each reads the whole entity.
+const RETRY_AFTER: TimeDelta = TimeDelta::minutes(5);
+
 /// Up to where an entity was consolidated.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Watermark {
     /// The generation at which its memories were read.
     pub(crate) generation: Generation,
     /// How many live memories it had then, and how many summaries were written; `None` where
     /// that is not known.
     pub(crate) memories: Option<u64>,
+    /// When the language model was unavailable for a consolidation since then.
+    pub(crate) failed_at: Option<DateTime<Utc>>,
 }
 
 impl Watermark {
@@ -27,7 +34,35 @@ impl Watermark {
     pub(crate) const NOTHING: Self = Self {
         generation: Generation::ZERO,
         memories: None,
+        failed_at: None,
     };
+
+    /// One that is read from a summary: how many memories there were is not known.
+    pub(crate) const fn derived(generation: Generation) -> Self {
+        Self {
+            generation,
+            ..Self::NOTHING
+        }
+    }
+
+    /// Whether the language model was unavailable a short time ago.
+    pub(crate) fn failed_recently(&self, now: DateTime<Utc>) -> bool {
+        self.failed_at
+            .is_some_and(|at| now.signed_duration_since(at).abs() < RETRY_AFTER)
+    }
+
+    /// This watermark with the number of memories, where it was not known, in an entity that
+    /// has so many live ones now and so many new ones of what changed since.
+    pub(crate) fn with_memories(self, changes: &ChangeSet, live: u64, new: u64) -> Self {
+        if self.memories.is_some() || changes.reset {
+            return self;
+        }
+        let removed = changes.removed.len() as u64;
+        Self {
+            memories: Some(live.saturating_add(removed).saturating_sub(new)),
+            ..self
+        }
+    }
 
     /// How many memories are new, of what changed since, in an entity that has so many live
     /// ones now. At most those that were written, without summaries: not all of them are
@@ -62,6 +97,15 @@ impl Watermarks {
             watermarks.clear();
         }
         watermarks.insert(entity.clone(), watermark);
+    }
+
+    /// Sets a watermark where no other was set since `read`.
+    pub(crate) fn replace(&self, entity: &EntityId, read: &Watermark, new: Watermark) {
+        if let Some(watermark) = self.lock().get_mut(entity)
+            && watermark == read
+        {
+            *watermark = new;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EntityId, Watermark>> {

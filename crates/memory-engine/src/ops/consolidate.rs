@@ -103,11 +103,18 @@ impl Engine {
                         let watermark = Watermark {
                             generation,
                             memories: Some(memories + written),
+                            failed_at: None,
                         };
                         watermarks.set(entity, watermark);
-                    } else if watermarks.get(entity).is_none() {
-                        // The summaries of this time say that nothing is left.
-                        watermarks.set(entity, Watermark::NOTHING);
+                    } else {
+                        // The summaries of this time do not say that nothing is left.
+                        let watermark = watermarks.get(entity).unwrap_or(Watermark::NOTHING);
+                        let failed_at = Some(self.inner.clock.now());
+                        let watermark = Watermark {
+                            failed_at,
+                            ..watermark
+                        };
+                        watermarks.set(entity, watermark);
                     }
                     return Ok(consolidated);
                 }
@@ -135,21 +142,28 @@ impl Engine {
             Some(watermark) => watermark,
             None => match inner.last_consolidation(entity, threshold, &stats).await? {
                 Some(generation) => {
-                    let watermark = Watermark {
-                        generation,
-                        memories: None,
-                    };
+                    let watermark = Watermark::derived(generation);
                     inner.watermarks.set(entity, watermark);
                     watermark
                 }
                 None => return self.consolidate_all(entity).await.map(Some),
             },
         };
+        if watermark.failed_recently(inner.clock.now()) {
+            return Ok(None);
+        }
         let changes = changes_without_vectors(&*inner.store, entity, watermark.generation);
         let changes = changes.await?;
         // Dropped there as well: after an import these are very many.
-        let count_new = move || watermark.count_new(&changes, stats.memory_count);
-        if run_blocking("auto_consolidate", count_new).await? < threshold {
+        let count_new = move || {
+            let live = stats.memory_count;
+            let new = watermark.count_new(&changes, live);
+            (new, watermark.with_memories(&changes, live, new))
+        };
+        let (new, counted) = run_blocking("auto_consolidate", count_new).await?;
+        if new < threshold {
+            // What is written again from now on is not new.
+            inner.watermarks.replace(entity, &watermark, counted);
             return Ok(None);
         }
         self.consolidate_all(entity).await.map(Some)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use memory_core::{ErrorKind, MemoryConfig, MemoryError, MemoryPatch, Store};
 use memory_engine::ReembedRequest;
 use memory_testkit::InMemoryStore;
@@ -73,6 +74,10 @@ async fn automatic_consolidation_is_repeated_where_the_model_was_unavailable() {
         assert_eq!((first.summaries.len(), first.skipped.len()), (1, 1));
         assert!(auto().await.is_none(), "three are left of the five");
         b.retain(vec![item("ferry")]).await;
+        if is_repeated {
+            assert!(auto().await.is_none(), "the model failed just now");
+            b.clock.advance(TimeDelta::minutes(5));
+        }
         let second = auto().await;
         assert_eq!(second.is_some(), is_repeated, "{kind:?}");
         if let Some(second) = second {
@@ -113,6 +118,33 @@ async fn what_was_written_again_is_not_new() {
     b.retain(new(&["hill"])).await;
     assert!(auto().await.is_some(), "four of four");
     assert!(auto().await.is_none());
+}
+
+/// How far the entity was consolidated is read from its summaries, as after a restart.
+#[tokio::test]
+async fn what_was_written_again_after_a_restart_is_not_new() {
+    let config = MemoryConfig {
+        consolidation_threshold: 4,
+        ..MemoryConfig::default()
+    };
+    let store: Arc<dyn Store> = Arc::new(InMemoryStore::new());
+    let before = fixture_on(Arc::clone(&store), config.clone(), None);
+    let words = ["horse", "ferry", "bread", "mill", "snow", "snow"];
+    before.retain(words.map(item).to_vec()).await;
+    let first = before.engine.auto_consolidate_if_needed(&mira()).await;
+    assert!(first.unwrap().is_some());
+
+    let b = fixture_on(store, config, None);
+    let auto = || async { b.engine.auto_consolidate_if_needed(&mira()).await.unwrap() };
+    b.retain(vec![item("song")]).await;
+    assert!(auto().await.is_none(), "one is new");
+    let all = ReembedRequest::new().all(true);
+    b.engine.reembed(&mira(), &all).await.unwrap();
+    assert!(auto().await.is_none(), "embedded again");
+    b.retain(["road", "rain"].map(item).to_vec()).await;
+    assert!(auto().await.is_none(), "three of four");
+    b.retain(vec![item("hill")]).await;
+    assert!(auto().await.is_some(), "four of four");
 }
 
 #[tokio::test]
