@@ -286,7 +286,7 @@ impl Reembedding {
             false => inner.without_vectors(&self.entity, memories).await?,
         };
         let lacking_count = lacking.len() as u64;
-        pass.lacking += match all && self.request.dry_run {
+        let without_vectors = match all && self.request.dry_run {
             // Those that have vectors would be embedded, and lack none.
             true => {
                 let checked = inner.without_vectors(&self.entity, lacking.clone());
@@ -312,6 +312,7 @@ impl Reembedding {
                 began + seconds / rate.get()
             });
         }
+        pass.lacking += without_vectors;
         self.report.lacking += lacking_count;
         if pass.number == 1 {
             self.report.checked += checked;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
@@ -311,4 +311,55 @@ async fn a_step_that_failed_is_done_again_by_the_next_call() {
     assert!(failed > 3, "{failed}");
     assert!(last.is_complete, "{last:?}");
     assert_eq!(counts(&store, &mira()).await, only(&second_model(), total));
+}
+
+/// Counts lists; the answer to the first write of vectors is lost.
+#[derive(Debug, Default)]
+struct FirstAnswerLost {
+    lists: AtomicU64,
+    is_lost: AtomicBool,
+}
+
+#[async_trait]
+impl StoreHooks for FirstAnswerLost {
+    async fn after(&self, call: StoreCall<'_>, _: Result<(), &MemoryError>) -> MemoryResult<()> {
+        match call.operation {
+            StoreOperation::List => {
+                self.lists.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+            StoreOperation::ReplaceVectors if !self.is_lost.swap(true, Ordering::SeqCst) => {
+                let kind = ErrorKind::OutcomeUnknown;
+                Err(MemoryError::store(kind, "test", "the connection was lost"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the repeated step finds has vectors, so that no further pass is needed.
+#[tokio::test]
+async fn a_page_that_is_read_again_is_counted_once() {
+    let store = InMemoryStore::new();
+    let cache = InMemorySharedCache::new();
+    retain(&engine(&store, &first_model(), &cache), &[MILL, FERRY]).await;
+    let hooks = Arc::new(FirstAnswerLost::default());
+    let hooked = HookedStore::new(Arc::new(store.clone()), Arc::clone(&hooks) as _);
+    let engine = Engine::builder(MokaBackend)
+        .build(Arc::new(hooked), Arc::new(second_model()))
+        .unwrap();
+    let mut steps = engine.start_reembed(mira(), ReembedRequest::new());
+    let lost = steps.next().await.unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::OutcomeUnknown);
+    let mut last = ReembedReport::default();
+    while let Some(report) = steps.next().await.unwrap() {
+        last = report;
+    }
+    assert!(last.is_complete, "{last:?}");
+    assert_eq!(counts(&store, &mira()).await, only(&second_model(), 2));
+    let lists = hooks.lists.load(Ordering::SeqCst);
+    assert_eq!(
+        lists, 5,
+        "the first page twice, then the archived, and both to clean up"
+    );
 }
