@@ -41,8 +41,8 @@ impl Engine {
         for ids in least.chunks(EVICTION_BATCH) {
             let locks = &inner.inserter.entity_locks;
             let locks = locks.lock_all(std::iter::once(entity)).await;
-            let ids = inner.still_prunable(entity, ids, min_keep).await?;
-            let pruned = with_sources(store, entity, ids, stats.archived_count);
+            let (ids, archived) = inner.still_prunable(entity, ids, min_keep).await?;
+            let pruned = with_sources(store, entity, ids, archived);
             let pruned = pruned.await?;
             let ids: Vec<MemoryId> = pruned.iter().map(|memory| memory.id).collect();
             if !ids.is_empty() {
@@ -63,13 +63,13 @@ impl Engine {
 
 impl EngineInner {
     /// Those of a batch that are live and still below the threshold, as many as may be removed
-    /// now: the scan of a large entity takes a while.
+    /// now, and how many memories are archived now: the scan of a large entity takes a while.
     async fn still_prunable(
         &self,
         entity: &EntityId,
         ids: &[MemoryId],
         min_keep: u64,
-    ) -> MemoryResult<Vec<MemoryId>> {
+    ) -> MemoryResult<(Vec<MemoryId>, u64)> {
         let stats = self.store.entity_stats(entity).await?;
         let removable = stats.memory_count.saturating_sub(min_keep);
         let now = self.clock.now();
@@ -79,6 +79,7 @@ impl EngineInner {
             memory.archived_by.is_none() && is_faded
         });
         let prunable = prunable.take(usize::try_from(removable).unwrap_or(usize::MAX));
-        Ok(prunable.map(|memory| memory.id).collect())
+        let ids = prunable.map(|memory| memory.id).collect();
+        Ok((ids, stats.archived_count))
     }
 }

@@ -459,3 +459,25 @@ async fn no_writer_waits_for_the_embedder_of_a_prune() {
     embedder.released.notify_one();
     assert_eq!(pruning.await.unwrap().unwrap().len(), 1);
 }
+
+/// What is pruned may be a summary of memories that came after the prune began.
+#[tokio::test]
+async fn what_was_archived_during_a_prune_is_removed_with_its_summary() {
+    let (hooks, b, other) = Interleaving::fixtures(&MemoryConfig::default());
+    let ids = b
+        .retain(vec![item("faded").with_timestamp(days_ago(200))])
+        .await;
+    let faded = ids[0];
+    let summary = b.engine.get_memory(&mira(), &faded).await.unwrap();
+    let summary = memory_core::Memory::clone(&summary);
+    hooks.after(StoreOperation::List, async move {
+        other.engine.delete_memory(&mira(), &faded).await.unwrap();
+        let sources = other.retain(vec![item("rain"), item("snow")]).await;
+        let restored = other.engine.restore_summary(summary.into(), sources).await;
+        assert!(restored.unwrap());
+    });
+    let pruned = b.engine.prune_low_importance_memories(&mira(), 0).await;
+    assert_eq!(pruned.unwrap().len(), 3);
+    let stats = b.engine.entity_stats(&mira()).await.unwrap();
+    assert_eq!((stats.memory_count, stats.archived_count), (0, 0));
+}
