@@ -47,8 +47,8 @@ impl EngineInner {
             RecallSource::Store { memories, .. } => {
                 let stats = self.store.entity_stats(entity).await?;
                 if stats.archived_count == 0 || !self.can_hold(entity, memories) {
-                    let earlier = Some(self.earlier_state(entity, moment, filter).await?);
-                    return Ok(RecallSource::Store { memories, earlier });
+                    let archived = Some(self.read_archived(entity, moment, filter).await?);
+                    return Ok(RecallSource::Store { memories, archived });
                 }
                 // Before the archived ones are read, so that both are of one state.
                 self.reader.present_snapshot(entity).await?
@@ -79,30 +79,34 @@ impl EngineInner {
         Ok(RecallSource::Snapshot(Arc::new(snapshot)))
     }
 
-    /// What is different at `moment` from what the store searches.
-    pub(crate) async fn earlier_state(
+    /// The memories that were live at `moment` and are archived now.
+    pub(crate) async fn read_archived(
         &self,
         entity: &EntityId,
         moment: DateTime<Utc>,
         filter: &MemoryFilter,
-    ) -> MemoryResult<EarlierState> {
-        let mut stats = self.store.entity_stats(entity).await?;
-        let mut archived = Vec::new();
-        for _ in 0..MAX_TRIES {
-            archived = match stats.archived_count {
-                0 => Vec::new(),
-                _ => archived_since(&*self.store, entity, moment, filter).await?,
-            };
-            let read_at = stats.generation;
-            stats = self.store.entity_stats(entity).await?;
-            if stats.generation == read_at {
-                break;
-            }
-        }
-        Ok(EarlierState {
-            generation: stats.generation,
+    ) -> MemoryResult<ArchivedSince> {
+        let before = self.store.entity_stats(entity).await?;
+        let memories = match before.archived_count {
+            0 => Vec::new(),
+            _ => archived_since(&*self.store, entity, moment, filter).await?,
+        };
+        let after = self.store.entity_stats(entity).await?.generation;
+        Ok(ArchivedSince {
+            generation: Some(after).filter(|after| *after == before.generation),
             moment,
-            restored: self.embed_again(archived).await?,
+            memories,
+        })
+    }
+
+    /// What is different at an earlier moment from what the store searches.
+    pub(crate) async fn earlier_state(
+        &self,
+        archived: ArchivedSince,
+    ) -> MemoryResult<EarlierState> {
+        Ok(EarlierState {
+            moment: archived.moment,
+            restored: self.embed_again(archived.memories).await?,
         })
     }
 
@@ -124,20 +128,33 @@ impl EngineInner {
     }
 }
 
+/// Memories that were live at an earlier moment and are archived today.
+pub(crate) struct ArchivedSince {
+    /// The generation of which they are, where all were read at one.
+    generation: Option<Generation>,
+    moment: DateTime<Utc>,
+    memories: Vec<Memory>,
+}
+
+impl ArchivedSince {
+    /// Whether it is of the same state as what was found at this generation.
+    pub(crate) fn is_of(&self, generation: Generation) -> bool {
+        self.generation == Some(generation)
+    }
+
+    pub(crate) const fn moment(&self) -> DateTime<Utc> {
+        self.moment
+    }
+}
+
 /// How an entity at an earlier moment differs from what its store searches.
 pub(crate) struct EarlierState {
-    /// The generation at which the archived memories were read.
-    generation: Generation,
     moment: DateTime<Utc>,
     /// Memories that were live at that moment and are archived today.
     restored: Vec<EmbeddedMemory>,
 }
 
 impl EarlierState {
-    pub(crate) const fn generation(&self) -> Generation {
-        self.generation
-    }
-
     pub(crate) const fn moment(&self) -> DateTime<Utc> {
         self.moment
     }

@@ -8,7 +8,7 @@ use memory_core::{EntityId, MemoryResult};
 use tokio::time::sleep;
 use tracing::{Instrument, debug_span};
 
-use crate::history::EarlierState;
+use crate::history::ArchivedSince;
 use crate::reader::Reader;
 use crate::snapshot::EntitySnapshot;
 use crate::tiers::{
@@ -49,7 +49,7 @@ pub(crate) enum RecallSource {
         /// How many live memories the entity has in it.
         memories: u64,
         /// What was different at the moment that the recall asks about.
-        earlier: Option<EarlierState>,
+        archived: Option<ArchivedSince>,
     },
 }
 
@@ -97,7 +97,7 @@ impl Reader {
         }
         Ok(RecallSource::Store {
             memories,
-            earlier: None,
+            archived: None,
         })
     }
 
@@ -118,7 +118,7 @@ impl Reader {
     async fn search_store(&self, entity: &EntityId) -> MemoryResult<RecallSource> {
         Ok(RecallSource::Store {
             memories: self.store.entity_stats(entity).await?.memory_count,
-            earlier: None,
+            archived: None,
         })
     }
 

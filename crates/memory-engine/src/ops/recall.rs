@@ -13,7 +13,7 @@ use tracing::debug_span;
 use crate::blocking::run_blocking;
 use crate::content_embedder::ContentEmbedder;
 use crate::engine::{Engine, EngineInner};
-use crate::history::{self, EarlierState};
+use crate::history::{self, ArchivedSince, EarlierState};
 use crate::query::Query;
 use crate::ranking::{CandidateSet, Ranking, RankingContext, ScoreFusion, StoreCandidates};
 use crate::recall::{ExcludedHits, RecallHit, RecallReport, RecallRequest};
@@ -38,6 +38,9 @@ const CANDIDATES: usize = 400;
 /// Memories that stand for all others in the statistics of what the store does not
 /// count, such as pairs of words.
 const SAMPLE: usize = 256;
+
+/// How often an entity that is written to is searched for a recall as of an earlier moment.
+const MAX_SEARCHES: u32 = 2;
 
 impl Engine {
     /// Recalls the memories that matter to a text, best first.
@@ -215,9 +218,9 @@ impl EngineInner {
                 let span = debug_span!("scan", memories = snapshot.len());
                 Ok(span.in_scope(|| plan.run(&snapshot)))
             }
-            RecallSource::Store { memories, earlier } => {
+            RecallSource::Store { memories, archived } => {
                 let fingerprint = self.embedder.fingerprint();
-                self.recall_from_store(entity, plan, fingerprint, memories, earlier)
+                self.recall_from_store(entity, plan, fingerprint, memories, archived)
                     .await
             }
         }
@@ -269,7 +272,7 @@ impl EngineInner {
         plan: RecallPlan,
         fingerprint: &Fingerprint,
         memories: u64,
-        earlier: Option<EarlierState>,
+        mut archived: Option<ArchivedSince>,
     ) -> MemoryResult<Ranked> {
         let plan = Arc::new(plan);
         let capabilities = self.store.capabilities();
@@ -286,17 +289,23 @@ impl EngineInner {
         // How many a filter matches may not be known; without one, all do.
         let all = plan.filter.is_empty().then_some(memories);
         let mut outcome = self.store.search(entity, &search).await?;
-        let mut earlier = earlier;
-        for _ in 0..history::MAX_TRIES {
-            let stale = earlier.take_if(|it| it.generation() != outcome.generation);
-            let Some(stale) = stale else {
+        let mut searches = 1;
+        while let Some(stale) = archived.take_if(|it| !it.is_of(outcome.generation)) {
+            // Others wrote meanwhile: a consolidation, or its undo, may have come between what
+            // is archived and what is found. What is read after the search has all sources of
+            // a consolidation, some of them twice.
+            let reading = self.read_archived(entity, stale.moment(), &plan.filter);
+            let read = archived.insert(reading.await?);
+            if read.is_of(outcome.generation) || searches == MAX_SEARCHES {
                 break;
-            };
-            // A consolidation, or its undo, came between what is archived and what is found.
-            let state = self.earlier_state(entity, stale.moment(), &plan.filter);
-            earlier = Some(state.await?);
+            }
             outcome = self.store.search(entity, &search).await?;
+            searches += 1;
         }
+        let earlier = match archived {
+            Some(archived) => Some(self.earlier_state(archived).await?),
+            None => None,
+        };
         let moment = earlier.as_ref().map(EarlierState::moment);
         let analyze = {
             let (plan, dense) = (Arc::clone(&plan), dense.clone());

@@ -1,18 +1,19 @@
 //! What was live at an earlier moment, after consolidations and recalls.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use memory_core::{
     AccessUpdate, ByteSize, ErrorKind, ListRequest, ListScope, MemoryConfig, MemoryFilter,
-    MemoryId, MemoryPatch, limits,
+    MemoryId, MemoryPatch, MemoryResult, limits,
 };
-use memory_engine::{ConsolidateRequest, RecallHit, RecallPath, RecallRequest};
+use memory_engine::{ConsolidateRequest, Engine, RecallHit, RecallPath, RecallRequest};
 
-use memory_testkit::{HookedStore, InMemoryStore, StoreHooks, StoreOperation};
+use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation};
 
 use crate::fixture::{
     Fixture, Interleaving, Lists, days_ago, fixture, fixture_on, fixture_with, item, mira, now,
@@ -417,6 +418,54 @@ async fn an_earlier_state_without_a_snapshot_is_one_state() {
             assert_eq!(found.len(), sources.len() + 2 + others, "{context}");
         }
     }
+}
+
+/// Retains a memory at each list of another system, and counts the calls of that system.
+#[derive(Debug, Default)]
+struct Written {
+    other: OnceLock<Engine>,
+    searches: AtomicU64,
+    lists: AtomicU64,
+}
+
+#[async_trait]
+impl StoreHooks for Written {
+    async fn before(&self, call: StoreCall<'_>) -> MemoryResult<()> {
+        match call.operation {
+            StoreOperation::Search => {
+                self.searches.fetch_add(1, Ordering::SeqCst);
+            }
+            StoreOperation::List => {
+                self.lists.fetch_add(1, Ordering::SeqCst);
+                let other = self.other.get().unwrap();
+                other.retain_batch(vec![item("new")]).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_entity_that_is_written_to_all_the_time_is_searched_twice_at_most() {
+    let config = MemoryConfig {
+        entity_cache_max_bytes: ByteSize(0),
+        ..MemoryConfig::default()
+    };
+    let (hooks, inner) = (Arc::new(Written::default()), InMemoryStore::new());
+    let other = fixture_on(Arc::new(inner.clone()), config.clone(), None);
+    hooks.other.set(other.engine.clone()).unwrap();
+    let store = HookedStore::new(Arc::new(inner), Arc::clone(&hooks) as _);
+    let b = fixture_on(Arc::new(store), config, None);
+    let same = (4..7).map(|day| item("Tam sold me a lame horse").with_timestamp(days_ago(day)));
+    let sources = sorted(other.retain(same.collect()).await);
+    let request = ConsolidateRequest::new();
+    other.engine.consolidate(&mira(), &request).await.unwrap();
+    let found = recalled(&b, days_ago(1)).await;
+    let found: Vec<MemoryId> = found.iter().map(|hit| hit.memory.id).collect();
+    assert_eq!(sorted(found), sources);
+    assert_eq!(hooks.searches.load(Ordering::SeqCst), 2);
+    assert_eq!(hooks.lists.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
