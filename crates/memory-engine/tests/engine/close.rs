@@ -13,10 +13,10 @@ use memory_core::{
 use memory_engine::{ConsolidateRequest, Engine, RecallRequest, ReembedRequest, ReflectRequest};
 use memory_moka::MokaBackend;
 use memory_testkit::{
-    HashEmbedder, HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation,
+    HashEmbedder, HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation, wait_until,
 };
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::background_loads::recall_from_snapshot;
 use crate::fixture::{fixture_with, item, mira};
@@ -138,9 +138,10 @@ async fn a_close_that_is_dropped_runs_to_its_end() {
     assert!(closing.is_err());
     hooks.reached.notified().await;
     hooks.released.notify_one();
-    while engine.entity_stats(&mira()).await.is_ok() {
-        sleep(Duration::from_millis(5)).await;
-    }
+    wait_until("the system is closed", || async {
+        engine.entity_stats(&mira()).await.is_err()
+    })
+    .await;
     let recalled = engine.recall(&mira(), &RecallRequest::new("which?")).await;
     assert_closed("recall", recalled);
 }

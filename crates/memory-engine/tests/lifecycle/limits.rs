@@ -249,6 +249,9 @@ async fn evictions_in_turn_read_few_memories_and_evict_the_least_important() {
     assert!((1..20).contains(&reads), "{reads} reads of all memories");
 }
 
+/// So many that some wait for the same one of 64 locks.
+const OTHERS: u64 = 600;
+
 /// Counts removals. With the first one, other entities are written to, of which some wait for
 /// the same lock.
 #[derive(Debug, Default)]
@@ -283,7 +286,7 @@ impl StoreHooks for Removals {
             }
             StoreOperation::Delete => {
                 if self.removals.fetch_add(1, Ordering::SeqCst) == 0 {
-                    let writes = (0..150).map(|n| self.write_to(n));
+                    let writes = (0..OTHERS).map(|n| self.write_to(n));
                     self.others.lock().unwrap().extend(writes);
                 }
                 // The others get as far as they can.
@@ -339,7 +342,7 @@ async fn a_lower_limit_evicts_in_batches_between_which_others_write() {
     let lists = removals.lists.load(Ordering::SeqCst);
     assert!(lists < 20, "{lists} pages were read");
     let others = std::mem::take(&mut *removals.others.lock().unwrap());
-    assert_eq!(others.len(), 150);
+    assert_eq!(others.len() as u64, OTHERS);
     for other in others {
         assert!(other.await.unwrap() < total, "it waited for all evictions");
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
@@ -10,9 +9,10 @@ use memory_core::{
     MemoryFilter, MemoryId, MemoryKind, MemoryPatch, MemoryResult,
 };
 use memory_engine::{ConsolidateRequest, LinkDirection};
-use memory_testkit::{HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation};
+use memory_testkit::{
+    HookedStore, InMemoryStore, StoreCall, StoreHooks, StoreOperation, wait_until,
+};
 use tokio::sync::Notify;
-use tokio::time::sleep;
 
 use crate::fixture::{Interleaving, fixture, fixture_on, item, mira};
 
@@ -166,7 +166,9 @@ async fn no_link_to_what_was_deleted_stays_where_the_caller_is_dropped() {
     let ids = b.retain(vec![item("a"), item("b")]).await;
     let (from, to) = (ids[0], ids[1]);
     let (written, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let linked = Arc::new(Notify::new());
     let (is_written, is_released) = (Arc::clone(&written), Arc::clone(&released));
+    let is_linked = Arc::clone(&linked);
     let deleting = Arc::clone(&other);
     hooks.after(StoreOperation::Update, async move {
         is_written.notify_one();
@@ -176,6 +178,7 @@ async fn no_link_to_what_was_deleted_stays_where_the_caller_is_dropped() {
         let patch = MemoryPatch::new().relate(to, "x");
         let altered = deleting.engine.alter_memory(&mira(), &from, &patch).await;
         altered.unwrap();
+        is_linked.notify_one();
     });
     let engine = b.engine.clone();
     let relating = tokio::spawn(async move { engine.relate(&mira(), &from, &to, "x").await });
@@ -183,12 +186,11 @@ async fn no_link_to_what_was_deleted_stays_where_the_caller_is_dropped() {
     relating.abort();
     assert!(relating.await.is_err());
     released.notify_one();
-    loop {
+    linked.notified().await;
+    wait_until("the link to what is gone is removed", || async {
         let memory = other.engine.get_memory(&mira(), &from).await.unwrap();
-        let is_gone = other.engine.get_memory(&mira(), &to).await.is_err();
-        if is_gone && memory.related.is_empty() {
-            break;
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
+        memory.related.is_empty()
+    })
+    .await;
+    assert!(other.engine.get_memory(&mira(), &to).await.is_err());
 }
