@@ -87,7 +87,7 @@ fn export_import_export_is_byte_identical() {
 
     let nowhere = dir.path("no/such/folder.jsonl");
     let run = dir.run(&["--json", "export", "--output", path_str(&nowhere)]);
-    assert!(run.fails(1, "io").contains("folder.jsonl"));
+    assert!(run.fails(6, "missing").contains("folder.jsonl"));
 }
 
 /// Two near-duplicates, so that consolidate makes a summary.
