@@ -176,8 +176,8 @@ impl MemoryPatch {
         Ok(())
     }
 
-    /// Checks the limits of what is set, for the memory `id`, and of its embedding, which must
-    /// be given exactly with new content: what a store does before an update.
+    /// Checks the patch for the memory `id`, and its embedding, which is required if the patch
+    /// sets the content and refused otherwise. Stores call it before an update.
     ///
     /// # Errors
     /// As [`validate_for`](Self::validate_for), and [`crate::MemoryError::InvalidInput`] naming

@@ -104,9 +104,9 @@ impl Inserter {
         Ok(self.entity_locks.lock_all(counts.keys()).await)
     }
 
-    /// Inserts a batch while the locks of its entities are held. Up to `beyond` memories more
-    /// than the limit may be live after it, as so many will be archived; where it is negative,
-    /// there must be room for so many further ones.
+    /// Inserts a batch while the locks of its entities are held. `beyond` is how far the number
+    /// of live memories may exceed the limit, as the caller archives that many next; a negative
+    /// one reserves room.
     pub(crate) async fn insert_locked(
         &self,
         batch: Arc<[EmbeddedMemory]>,

@@ -135,16 +135,15 @@ impl FromRequestParts<ServerState> for RequestToken {
     }
 }
 
-/// A token that was accepted when its request began. It need not be revoked: no token is
-/// accepted while the file is malformed or cannot be read.
+/// A token that was accepted when its request began. Revocation is not the only cause: no token
+/// is accepted while the file is malformed or cannot be read.
 fn no_longer_accepted() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
         "No valid token",
-        "the token is no longer accepted since the request began; send the same request again \
-         with one that is: where the token was not revoked, the file of tokens cannot be read, and \
-         the server's log says why",
+        "the token is no longer accepted; send the same request again with a valid token. If it \
+         was not revoked, the server cannot read its token file: see the server's log",
     )
 }
 

@@ -127,8 +127,8 @@ impl MemorySystem {
     /// [`consolidation_threshold`](MemoryConfig::consolidation_threshold) live
     /// memories since the last time; `None` otherwise. Call it from time to time,
     /// such as after a session: if there is nothing to do it costs one or two
-    /// small statements. Where the language model was unavailable, it tries again after five
-    /// minutes.
+    /// small statements. After a consolidation in which the language model was
+    /// unavailable, calls return `None` for five minutes; the next call then tries again.
     ///
     #[doc = example!()]
     /// assert!(memory.auto_consolidate_if_needed("mira").await?.is_none());

@@ -47,7 +47,8 @@ pub(crate) fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
     };
     let made = Tokens::create(&args.file, scope)?;
     output.set_done(format_args!(
-        "{} has a line of this token, which nobody knows: remove the line with the id {}",
+        "{} contains the new token, but its secret could not be printed and is lost; remove the line \
+         with the id {} and create another token",
         args.file.display(),
         made.id
     ));

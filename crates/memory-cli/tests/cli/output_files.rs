@@ -187,7 +187,7 @@ fn a_command_that_wrote_says_so_where_it_cannot_print_it() {
         (&["migrate"], "schema is current"),
         (&["backup", "copy.db"], "copy.db is written"),
         (&["forget", "full", new], "is forgotten"),
-        (&["token", "tokens"], "tokens has a line of this token"),
+        (&["token", "tokens"], "tokens contains the new token"),
     ] {
         let message = fails(args);
         assert!(message.contains("standard output"), "{args:?}: {message}");

@@ -118,10 +118,11 @@ pub struct MemoryConfig {
     /// How soon a read sees what others wrote. Where it is `None`, the store
     /// decides: see [`effective_consistency`](Self::effective_consistency).
     pub consistency: Option<Consistency>,
-    /// Maximum number of live memories of an entity; any number when `None`. No memory is
-    /// retained beyond it, which is exact also with concurrent writers; archived memories do
-    /// not count. Sources that are restored are beyond it until their summary is written, and
-    /// those that are live again, as a summary was deleted or undone, stay also beyond it: the next memory is retained when there is room, or evicts what is too much.
+    /// Maximum number of live memories of an entity; unlimited when `None`. Exact also with
+    /// concurrent writers; archived memories do not count. Two exceptions: sources that are
+    /// being restored, until their summary is written, and sources that become live again when a
+    /// summary is deleted or undone. After those, [`LimitPolicy::Reject`] refuses new memories
+    /// until there is room, and [`LimitPolicy::Prune`] evicts the excess.
     pub max_memories_per_entity: Option<u64>,
     /// What happens to a write beyond `max_memories_per_entity`.
     pub limit_policy: LimitPolicy,

@@ -45,8 +45,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether a write that failed so changed nothing: a store that cannot know it answers
-    /// [`OutcomeUnknown`](Self::OutcomeUnknown), or a kind that says nothing of it.
+    /// Whether a write that failed with this kind is guaranteed to have changed nothing. `false`
+    /// means unknown: the write may have been applied.
     #[must_use]
     pub const fn is_without_effect(self) -> bool {
         match self {

@@ -13,11 +13,11 @@ use super::summary::is_summary;
 /// nothing new.
 const MAX_ENTITIES: usize = 10_000;
 
-/// How long after a consolidation for which the language model was unavailable the next one
-/// waits. Each reads the whole entity.
+/// The delay after a consolidation that failed because the language model was unavailable: a
+/// retry reads the whole entity.
 const RETRY_AFTER: TimeDelta = TimeDelta::minutes(5);
 
-/// Up to where an entity was consolidated.
+/// The state of an entity at its last consolidation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Watermark {
     /// The generation at which its memories were read.
@@ -66,8 +66,8 @@ impl Watermark {
 
     /// How many memories are new, of what changed since, in an entity that has so many live
     /// ones now. At most those that were written, without summaries: not all of them are
-    /// new, as altering a memory writes it, and embedding it again. At most what there is
-    /// beyond those that are left of the earlier ones.
+    /// new, as altering a memory writes it, and embedding it again. Also at most
+    /// `live + removed - memories`: those that there are beyond the earlier ones.
     pub(crate) fn count_new(&self, changes: &ChangeSet, live: u64) -> u64 {
         let written = changes.written.iter();
         let written = written.filter(|item| !is_summary(&item.memory)).count() as u64;
@@ -81,7 +81,7 @@ impl Watermark {
     }
 }
 
-/// Up to where this system consolidated each entity, set even where a consolidation found
+/// The state of each entity at its last consolidation by this system, set even where it found
 /// no group.
 #[derive(Default)]
 pub(crate) struct Watermarks(Mutex<HashMap<EntityId, Watermark>>);

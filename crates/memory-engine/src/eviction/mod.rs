@@ -16,8 +16,8 @@ pub(crate) use rank::{BottomK, EvictionRank};
 /// do not wait long.
 pub(crate) const EVICTION_BATCH: usize = 500;
 
-/// An entity's archived memories are read once for many summaries where they are at most so
-/// many times as many as these: a statement for each would take longer.
+/// Up to this many archived memories per summary, reading all of them once takes less time than a
+/// statement per summary.
 const SCANNED_PER_SUMMARY: u64 = 8;
 
 /// These memories and, where they are summaries, all that is archived under

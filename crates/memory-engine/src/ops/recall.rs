@@ -39,7 +39,8 @@ const CANDIDATES: usize = 400;
 /// count, such as pairs of words.
 const SAMPLE: usize = 256;
 
-/// How often an entity that is written to is searched for a recall as of an earlier moment.
+/// Searches per recall as of an earlier moment. After the last one, archived memories may be of a
+/// later generation than the hits.
 const MAX_SEARCHES: u32 = 2;
 
 impl Engine {

@@ -1,8 +1,8 @@
 //! The blocks of a list of postings, in groups that versions share.
 //!
 //! A hundred thousand memories have eight thousand blocks. If a version copied a pointer to
-//! each, that would take longer than all else that a write changes: the counts of references
-//! are all over the memory.
+//! each, it would increment as many reference counts, each in another cache line: that takes
+//! longer than the rest of a write.
 
 use std::mem;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use std::sync::Arc;
 use super::posting_block::{Entry, PostingBlock, merged, own_count};
 
 /// Maximum number of blocks of a group. A version copies the pointers of all groups, and a write
-/// those of the blocks of each group that it changes: some forty, since the words of a memory
-/// are all over the list.
+/// those of the blocks of each group that it changes: some forty, since the words of one
+/// memory are in blocks across the whole list.
 const MAX_GROUP: usize = 32;
 
 /// Sorted blocks. Cloning shares every group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BlockGroups(Vec<Group>);
 
-/// At most [`MAX_GROUP`] blocks, of which there is one.
+/// At most [`MAX_GROUP`] blocks; never empty.
 #[derive(Debug, Clone)]
 struct Group {
-    /// That of its first block.
+    /// The first entry of its first block.
     first: Entry,
     blocks: Arc<[PostingBlock]>,
-    /// Of the blocks, and of what they point to.
+    /// The size of the blocks, with what they point to.
     bytes: usize,
 }
 
@@ -48,7 +48,7 @@ impl BlockGroups {
     pub(super) fn change(&mut self, mut added: &[Entry], mut removed: &[Entry]) {
         if self.is_empty() {
             let entries = merged(&[], added, &mut removed);
-            *self = PostingBlock::all(&entries).collect();
+            *self = PostingBlock::pack(&entries).collect();
             return;
         }
         let mut groups = mem::take(&mut self.0).into_iter().peekable();
@@ -83,7 +83,7 @@ impl BlockGroups {
 
     /// The blocks that may have entries from `wanted` on: the one that it is or would be in,
     /// and those after it.
-    pub(super) fn from(&self, wanted: Entry) -> impl Iterator<Item = &PostingBlock> {
+    pub(super) fn blocks_from(&self, wanted: Entry) -> impl Iterator<Item = &PostingBlock> {
         // Entries that are equal may be in two blocks.
         let group = self.0.partition_point(|group| group.first < wanted);
         let mut groups = self.0[group.saturating_sub(1)..].iter();
@@ -127,7 +127,7 @@ mod tests {
     fn groups(blocks: u32) -> BlockGroups {
         let entries = blocks * u32::try_from(MAX_BLOCK).unwrap();
         let entries: Vec<Entry> = (0..entries).map(|n| (2 * u64::from(n), 7)).collect();
-        PostingBlock::all(&entries).collect()
+        PostingBlock::pack(&entries).collect()
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         let firsts: Vec<Entry> = list.iter().map(|block| block.first).collect();
         for (index, first) in firsts.iter().enumerate() {
             let from = |entry| {
-                list.from(entry)
+                list.blocks_from(entry)
                     .map(|block| block.first)
                     .collect::<Vec<_>>()
             };
@@ -187,6 +187,6 @@ mod tests {
                 "an equal one before"
             );
         }
-        assert_eq!(BlockGroups::default().from((7, 7)).count(), 0);
+        assert_eq!(BlockGroups::default().blocks_from((7, 7)).count(), 0);
     }
 }

@@ -51,7 +51,7 @@ impl PostingBlock {
     }
 
     /// Packs entries that are sorted into blocks of about the same size.
-    pub(super) fn all(entries: &[Entry]) -> impl Iterator<Item = Self> {
+    pub(super) fn pack(entries: &[Entry]) -> impl Iterator<Item = Self> {
         even_chunks(entries, MAX_BLOCK).filter_map(Self::new)
     }
 

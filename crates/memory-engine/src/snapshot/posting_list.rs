@@ -120,7 +120,7 @@ impl PostingList {
     /// The units that may have entries of a key, with numbers from `least` on.
     fn units_of(&self, key: u64, least: u32) -> impl Iterator<Item = Unit<'_>> {
         let wanted = (key, least);
-        let blocks = self.blocks.from(wanted);
+        let blocks = self.blocks.blocks_from(wanted);
         let blocks = blocks.take_while(move |block| block.first.0 <= key);
         let units = blocks.flat_map(move |block| block.units_from(wanted));
         units.take_while(move |unit| unit.first.0 <= key)

@@ -1,8 +1,8 @@
 //! Restoring archived memories below their summary.
 //!
-//! In a file the sources come before their summary. They are imported live;
-//! when the summary is read, it is stored and its sources are archived in one
-//! transaction.
+//! In a file the sources come before their summary. Without a limit of memories they are
+//! imported live; when the summary is read, it is stored and its sources are archived in one
+//! transaction. With one, see [`pending_sources`](super::pending_sources).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};

@@ -90,9 +90,8 @@ fn kept_bytes(pending: &PendingItem) -> usize {
 fn too_many(location: Location) -> Refusal {
     let mib = MAX_BYTES >> 20;
     let message = format!(
-        "its summary did not come yet, and {mib} MiB of archived memories are kept until theirs \
-         come, which is the most where max_memories_per_entity is set; import the file without \
-         max_memories_per_entity"
+        "no summary was read for this archived memory yet, and the buffer of {mib} MiB for such \
+         memories is full; import the file without max_memories_per_entity, and set it afterward"
     );
     Refusal::malformed(location, message)
 }

@@ -89,11 +89,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(include_str!(
         "../../migrations/0009_words_of_more_scripts.sql"
     ))
-    .in_parts(&[BUILD_INDEX_OF_6], SWAP_INDEX_OF_6),
+    .in_parts(&[BUILD_OUTDATED_INDEX_V6], SWAP_OUTDATED_INDEX_V6),
     Migration::new(include_str!("../../migrations/0010_snapshot_pages.sql")),
     Migration::new(include_str!("../../migrations/0011_lookups_by_id.sql")),
     Migration::new(include_str!("../../migrations/0012_more_emoji.sql"))
-        .in_parts(&[BUILD_INDEX_OF_7], SWAP_INDEX_OF_7),
+        .in_parts(&[BUILD_OUTDATED_INDEX_V7], SWAP_OUTDATED_INDEX_V7),
     Migration::new(include_str!("../../migrations/0013_tombstone_counts.sql"))
         .with_data(&["entity", "memory_tombstone"]),
 ];
@@ -139,25 +139,25 @@ const ARCHIVE_MEMORIES: &str = "\
 
 /// Builds the index of migration 9 under another name: writes to `memory` wait for it, and
 /// reads do not. The migration's own first statement would lock both out while it builds.
-const BUILD_INDEX_OF_6: Part = Part {
+const BUILD_OUTDATED_INDEX_V6: Part = Part {
     text: "CREATE INDEX idx_memory_outdated_6 ON memory (entity_id, memory_id) \
            WHERE analysis < 6",
     makes: ("idx_memory_outdated_6", "entity_id"),
 };
 
-/// What migration 9 does, where [`BUILD_INDEX_OF_6`] was done before. Locks reads out for an
+/// What migration 9 does, where [`BUILD_OUTDATED_INDEX_V6`] was done before. Locks reads out for an
 /// instant.
-const SWAP_INDEX_OF_6: &str = "DROP INDEX idx_memory_outdated; \
+const SWAP_OUTDATED_INDEX_V6: &str = "DROP INDEX idx_memory_outdated; \
      ALTER INDEX idx_memory_outdated_6 RENAME TO idx_memory_outdated; \
      INSERT INTO memory_schema (version) VALUES (9)";
 
-/// The same of migration 12.
-const BUILD_INDEX_OF_7: Part = Part {
+/// As above, for migration 12 (version 7 of the analysis).
+const BUILD_OUTDATED_INDEX_V7: Part = Part {
     text: "CREATE INDEX idx_memory_outdated_7 ON memory (entity_id, memory_id) \
            WHERE analysis < 7",
     makes: ("idx_memory_outdated_7", "entity_id"),
 };
-const SWAP_INDEX_OF_7: &str = "DROP INDEX idx_memory_outdated; \
+const SWAP_OUTDATED_INDEX_V7: &str = "DROP INDEX idx_memory_outdated; \
      ALTER INDEX idx_memory_outdated_7 RENAME TO idx_memory_outdated; \
      INSERT INTO memory_schema (version) VALUES (12)";
 

@@ -1,4 +1,4 @@
-//! The operations of the store, a module for each method of [`Store`](memory_core::Store), except
+//! The operations of the store and what they share, except
 //! [insert](crate::insert) and [search](crate::search).
 
 pub(crate) mod archive;

@@ -25,9 +25,9 @@ const DECAY_DAYS: f32 = 10.0;
 /// Share of the value of a month or season for a memory of the month after it.
 const MONTH_AFTER: f32 = 0.4;
 
-/// Share of the value for a memory as far as can be from the date that it is before
-/// or after: everything on that side is meant, and rather what is near.
-const FAR: f32 = 0.5;
+/// Share of the value for a memory at any distance on the side that is meant; nearer memories get
+/// more.
+const FAR_SHARE: f32 = 0.5;
 
 /// How close a memory's time is to the closest of a question's dates, 0 to 1.5;
 /// 0 without dates.
@@ -124,7 +124,7 @@ fn open_share(
     if distance < TimeDelta::zero() {
         return 0.0;
     }
-    FAR + (1.0 - FAR) * decay(distance, decay_days)
+    FAR_SHARE + (1.0 - FAR_SHARE) * decay(distance, decay_days)
 }
 
 fn closeness(precision: DatePrecision, first: NaiveDate, last: NaiveDate, day: NaiveDate) -> f32 {

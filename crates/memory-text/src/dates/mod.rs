@@ -26,7 +26,7 @@
 //! - A date relative to another ("two weeks before August 11, 2023") is returned
 //!   together with the one it refers to: a conversation of that day may have
 //!   spoken of it.
-//! - An impossible day, such as February 30 or 2023-02-30, leaves the month.
+//! - An impossible day, such as February 30 or 2023-02-30, is read as its month.
 //! - "before" and "after" mean the times around a date and not the date itself;
 //!   "since", "until" and "by" include it. Where only a part of it is named ("before
 //!   the end of May"), or something that happens then ("after Monday's call"), all of

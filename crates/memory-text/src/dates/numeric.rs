@@ -35,7 +35,7 @@ impl Parser<'_> {
             _ => return None,
         };
         let mut readings: Vec<Reading> = Vec::new();
-        // An impossible day, such as 2023-02-30, leaves the month.
+        // An impossible day, such as 2023-02-30, is read as its month.
         for read in [day_of, month_of] {
             if !readings.is_empty() {
                 break;

@@ -14,9 +14,9 @@ impl Parser<'_> {
     /// Which times are meant around an expression: the words before it say so. `previous` is
     /// the expression before it.
     ///
-    /// Of a part ("before the end of May", "since early May") nobody knows the days, and
-    /// what happens with a day ("after Monday's call", "after the May 5 meeting") is of that
-    /// day: then the whole of it is included.
+    /// A part ("before the end of May", "since early May") has no exact days, and an event
+    /// ("after Monday's call", "after the May 5 meeting") happens within its day, so that both
+    /// include the whole date.
     pub(super) fn relation(
         &self,
         expression: &Expression,
@@ -107,7 +107,7 @@ impl Parser<'_> {
         }
     }
 
-    /// "not before" is "since". What is not since a day says nothing of the day itself.
+    /// "not before" is "since". "not since" names no side.
     fn with_negation(&self, start: usize, relation: DateRelation) -> DateRelation {
         match self.word_before(start) {
             Some(Word::Not) => match relation {
