@@ -39,12 +39,12 @@
 
 mod connections;
 mod error;
-mod insert;
 mod open;
 mod operations;
 mod options;
 mod reindex;
 mod rows;
+mod schema;
 mod search;
 mod store;
 mod url;

@@ -20,12 +20,12 @@ use memory_core::{
 use crate::connections::cancel::CancelSignal;
 use crate::connections::database::Database;
 use crate::connections::transaction::Transaction;
-use crate::insert::Insert;
 use crate::open::connection;
 use crate::operations::changes::ChangesSince;
 use crate::operations::consolidate::Consolidate;
 use crate::operations::delete::Delete;
 use crate::operations::get::Get;
+use crate::operations::insert::Insert;
 use crate::operations::list::{Count, List};
 use crate::operations::neighbors::Neighbors;
 use crate::operations::record_accesses::RecordAccesses;

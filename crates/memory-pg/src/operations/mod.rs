@@ -1,5 +1,4 @@
-//! The operations of the store and what they share, except
-//! [search](crate::search).
+//! The operations of the store and what they share, except [search](crate::search).
 
 pub(crate) mod changes;
 pub(crate) mod consolidate;

@@ -15,10 +15,10 @@ use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_READONLY};
 use crate::open::immutable_file::ImmutableFile;
 use crate::open::inspect::{self, FileState};
 use crate::open::open_problem;
-use crate::open::schema;
 use crate::operations::backup;
 use crate::options::{Access, Location, RequiredSchema, SqliteOptions, Synchronous};
 use crate::reindex::analysis_state::AnalysisState;
+use crate::schema;
 use crate::wal;
 use crate::wal::log_flush::LogFlusher;
 

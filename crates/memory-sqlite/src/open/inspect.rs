@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 use crate::error::{Failure, SQLITE_CANTOPEN, SQLITE_NOTADB};
 use crate::open::connection::OPERATION;
 use crate::open::open_problem;
-use crate::open::schema;
+use crate::schema;
 
 /// Bytes of the smallest database: one page, of the smallest size.
 const MIN_FILE_BYTES: u64 = 512;

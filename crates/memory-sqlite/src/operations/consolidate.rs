@@ -11,9 +11,9 @@ use sqlx::{Row, query};
 
 use crate::connections::transaction::Transaction;
 use crate::error::Failure;
-use crate::insert::Insert;
-use crate::insert::lookup::Spaces;
 use crate::operations::archive;
+use crate::operations::insert::Insert;
+use crate::operations::insert::lookup::Spaces;
 use crate::reindex::analysis_state::AnalysisState;
 use crate::rows::entity;
 use crate::rows::{self, EntityRow};

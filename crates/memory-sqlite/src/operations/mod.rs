@@ -1,5 +1,4 @@
-//! The operations of the store and what they share, except
-//! [insert](crate::insert) and [search](crate::search).
+//! The operations of the store and what they share, except [search](crate::search).
 
 pub(crate) mod archive;
 pub(crate) mod backup;
@@ -8,6 +7,7 @@ pub(crate) mod consolidate;
 pub(crate) mod delete;
 pub(crate) mod embedded_rows;
 pub(crate) mod get;
+pub(crate) mod insert;
 pub(crate) mod list;
 pub(crate) mod neighbors;
 pub(crate) mod record_accesses;

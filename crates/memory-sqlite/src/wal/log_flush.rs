@@ -132,9 +132,9 @@ mod tests {
     use memory_testkit::{SeededRng, fixtures};
 
     use super::*;
-    use crate::insert::Insert;
     use crate::open::connection;
     use crate::operations::delete::Delete;
+    use crate::operations::insert::Insert;
     use crate::operations::record_accesses::RecordAccesses;
     use crate::operations::update::Update;
     use crate::options::{SqliteOptions, Synchronous};

@@ -213,8 +213,8 @@ mod tests {
     use memory_testkit::{SeededRng, fixtures};
 
     use super::*;
-    use crate::insert::Insert;
     use crate::open::connection;
+    use crate::operations::insert::Insert;
     use crate::options::SqliteOptions;
     use crate::wal::own_commits::Origin;
 

@@ -24,46 +24,38 @@ const MIN_VERSION: [u32; 3] = [3, 51, 3];
 
 /// Every migration, oldest first. A released migration never changes.
 const MIGRATIONS: [(i64, &str, &str); 9] = [
-    (
-        1,
-        "memory",
-        include_str!("../../migrations/0001_memory.sql"),
-    ),
-    (
-        2,
-        "archive",
-        include_str!("../../migrations/0002_archive.sql"),
-    ),
-    (3, "erase", include_str!("../../migrations/0003_erase.sql")),
+    (1, "memory", include_str!("../migrations/0001_memory.sql")),
+    (2, "archive", include_str!("../migrations/0002_archive.sql")),
+    (3, "erase", include_str!("../migrations/0003_erase.sql")),
     (
         4,
         "tombstones",
-        include_str!("../../migrations/0004_tombstones.sql"),
+        include_str!("../migrations/0004_tombstones.sql"),
     ),
     (
         5,
         "episodes",
-        include_str!("../../migrations/0005_episodes.sql"),
+        include_str!("../migrations/0005_episodes.sql"),
     ),
     (
         6,
         "search_pages",
-        include_str!("../../migrations/0006_search_pages.sql"),
+        include_str!("../migrations/0006_search_pages.sql"),
     ),
     (
         7,
         "text_analysis",
-        include_str!("../../migrations/0007_text_analysis.sql"),
+        include_str!("../migrations/0007_text_analysis.sql"),
     ),
     (
         8,
         "snapshot_pages",
-        include_str!("../../migrations/0008_snapshot_pages.sql"),
+        include_str!("../migrations/0008_snapshot_pages.sql"),
     ),
     (
         9,
         "background_analysis",
-        include_str!("../../migrations/0009_background_analysis.sql"),
+        include_str!("../migrations/0009_background_analysis.sql"),
     ),
 ];
 

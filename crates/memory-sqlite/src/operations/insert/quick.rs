@@ -23,9 +23,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use crate::error::Failure;
-use crate::insert::Insert;
-use crate::insert::lookup::{Entities, Spaces};
-use crate::insert::rows::{InsertRows, insert_all};
+use crate::operations::insert::Insert;
+use crate::operations::insert::lookup::{Entities, Spaces};
+use crate::operations::insert::rows::{InsertRows, insert_all};
 use crate::reindex::analysis_state;
 use crate::rows::embedding_space::EmbeddingSpace;
 use crate::rows::entity::{self, CountDelta};

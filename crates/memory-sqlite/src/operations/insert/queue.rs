@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::connections::blocking::drive;
 use crate::connections::transaction::{Session, Transaction};
 use crate::connections::writer::{Committed, Writer};
-use crate::insert::Insert;
+use crate::operations::insert::Insert;
 use crate::wal::own_commits::Origin;
 
 /// Maximum number of memories of a shared transaction: beyond it a flush to disk is a small
