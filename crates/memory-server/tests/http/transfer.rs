@@ -428,7 +428,7 @@ async fn an_import_that_ends_with_its_access_says_why() {
     let answer = change_tokens_while_importing(&server, half).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert!(answer.contains("no longer accepted"), "{answer}");
-    assert!(answer.contains("file of tokens cannot be read"), "{answer}");
+    assert!(answer.contains("cannot read its token file"), "{answer}");
 }
 
 #[tokio::test]
