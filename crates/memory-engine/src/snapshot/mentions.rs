@@ -138,6 +138,9 @@ impl JoinedNames {
         for start in 0..query.len() {
             let joined = query.iter().skip(start + 1).take(MAX_LABEL_TOKENS);
             let last = start + joined.take_while(|token| token.is_joined).count();
+            if last == start {
+                continue;
+            }
             for_each_label(&query[..=last], start, |end, label| {
                 if end > start + 1 && is_label(label) {
                     ends.resize(query.len(), 0);
