@@ -8,7 +8,7 @@ use memory::{MemoryConfig, MemorySystem};
 use memory_server::{Server, ServerOptions};
 use memory_testkit::{HashEmbedder, HookedStore, InMemoryStore, StoreHooks};
 use reqwest::{Client, Method, RequestBuilder, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -127,6 +127,32 @@ impl TestServer {
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         self.send("POST", path, body).await
+    }
+
+    /// A message to the endpoint of MCP.
+    pub(crate) fn mcp(&self, method: &str, params: Value) -> RequestBuilder {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        self.request("POST", "/mcp")
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .body(message.to_string())
+    }
+
+    /// Calls a tool for an entity over MCP; returns its text, and whether it is an error.
+    pub(crate) async fn call_tool(
+        &self,
+        tool: &str,
+        entity: &str,
+        arguments: &Value,
+    ) -> (String, bool) {
+        let mut arguments = arguments.clone();
+        arguments["entity"] = entity.into();
+        let params = json!({"name": tool, "arguments": arguments});
+        let sent = self.mcp("tools/call", params).send().await;
+        let answer = Answer::of(sent.expect("it answers")).await;
+        let result = &answer.ok(200)["result"];
+        let text = result["content"][0]["text"].as_str().expect("text");
+        (text.to_owned(), result["isError"] == true)
     }
 }
 

@@ -28,29 +28,9 @@ fn tools() -> [(&'static str, Value, bool); 10] {
     ]
 }
 
-fn post(server: &TestServer, method: &str, params: Value) -> RequestBuilder {
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    server
-        .request("POST", "/mcp")
-        .header("accept", "application/json, text/event-stream")
-        .header("content-type", "application/json")
-        .body(message.to_string())
-}
-
 async fn send(server: &TestServer, method: &str, params: Value) -> Answer {
-    let sent = post(server, method, params).send().await;
+    let sent = server.mcp(method, params).send().await;
     Answer::of(sent.expect("it answers")).await
-}
-
-/// Calls a tool; returns its text, and whether it is an error.
-async fn call(server: &TestServer, tool: &str, entity: &str, arguments: &Value) -> (String, bool) {
-    let mut arguments = arguments.clone();
-    arguments["entity"] = entity.into();
-    let params = json!({"name": tool, "arguments": arguments});
-    let answer = send(server, "tools/call", params).await;
-    let result = &answer.ok(200)["result"];
-    let text = result["content"][0]["text"].as_str().expect("text");
-    (text.to_owned(), result["isError"] == true)
 }
 
 #[tokio::test]
@@ -81,17 +61,17 @@ async fn every_tool_checks_the_token() {
         }
         server.set_token(made[0].as_str());
         // One exists, the other does not: the answers are the same.
-        let existing = call(&server, tool, "user-1", &arguments).await;
-        let missing = call(&server, tool, "user-2", &arguments).await;
+        let existing = server.call_tool(tool, "user-1", &arguments).await;
+        let missing = server.call_tool(tool, "user-2", &arguments).await;
         assert_eq!(existing, missing, "{tool}");
         assert!(
             existing.1 && existing.0.contains("does not allow"),
             "{existing:?}"
         );
-        let (text, _) = call(&server, tool, "npc-1", &arguments).await;
+        let (text, _) = server.call_tool(tool, "npc-1", &arguments).await;
         assert!(!text.contains("does not allow"), "{tool}: {text}");
         server.set_token(made[1].as_str());
-        let (text, _) = call(&server, tool, "npc-1", &arguments).await;
+        let (text, _) = server.call_tool(tool, "npc-1", &arguments).await;
         assert_eq!(text.contains("does not allow"), writes, "{tool}: {text}");
     }
     let listed = send(&server, "tools/list", json!({})).await;
@@ -155,12 +135,12 @@ async fn bad_arguments_are_refused_with_what_to_do() {
         ("retain", json!({"content": "x", "importance": 2})),
         ("stats", json!({"of": "mira"})),
     ] {
-        let (text, is_error) = call(&server, tool, "mira", &arguments).await;
+        let (text, is_error) = server.call_tool(tool, "mira", &arguments).await;
         assert!(is_error, "{tool} {arguments}: {text}");
         assert!(text.len() < 600, "{tool} {arguments}: {text}");
     }
     for name in ["", " ", "a\u{0}b", &"x".repeat(257)] {
-        let (text, is_error) = call(&server, "stats", name, &json!({})).await;
+        let (text, is_error) = server.call_tool("stats", name, &json!({})).await;
         assert!(is_error, "{name:?}: {text}");
         let listed = send(&server, "resources/list", json!({ "cursor": name })).await;
         assert_eq!(listed.ok(200)["error"]["code"], -32602, "{listed:?}");
@@ -169,7 +149,7 @@ async fn bad_arguments_are_refused_with_what_to_do() {
         r#"{{"jsonrpc":"2.0","id":1,"method":{}"#,
         "[".repeat(100_000)
     );
-    let refused = post(&server, "tools/list", json!({})).body(deep).send();
+    let refused = server.mcp("tools/list", json!({})).body(deep).send();
     assert!(refused.await.expect("an answer").status().is_client_error());
     let entities = server.get("/v1/entities").await;
     assert_eq!(entities.ok(200)["entities"], json!([]));
@@ -197,7 +177,7 @@ async fn unknown_and_missing_arguments_are_named_together() {
         ),
         ("stats", json!({"of": "x"}), "Call again without it."),
     ] {
-        let (text, is_error) = call(&server, tool, "mira", &arguments).await;
+        let (text, is_error) = server.call_tool(tool, "mira", &arguments).await;
         assert!(is_error && text.contains(says), "{tool}: {text}");
     }
 }
@@ -212,22 +192,22 @@ async fn an_entity_without_memories_may_be_misspelled() {
         ("stats", json!({})),
     ];
     let rain = json!({"content": "Rain."});
-    let (text, is_error) = call(&server, "retain", "mira", &rain).await;
+    let (text, is_error) = server.call_tool("retain", "mira", &rain).await;
     assert!(!is_error, "{text}");
     for (tool, arguments) in &questions {
-        let (text, is_error) = call(&server, tool, "Mira", arguments).await;
+        let (text, is_error) = server.call_tool(tool, "Mira", arguments).await;
         assert!(!is_error, "{tool}: {text}");
         assert!(text.contains("no memories at all"), "{tool}: {text}");
         assert!(text.contains("capitals"), "{tool}: {text}");
-        let (text, _) = call(&server, tool, "mira", arguments).await;
+        let (text, _) = server.call_tool(tool, "mira", arguments).await;
         assert!(!text.contains("no memories at all"), "{tool}: {text}");
     }
     // One that has some, of which none matches.
     let none = json!({"text": "rain", "tags": ["harbor"]});
-    let (text, _) = call(&server, "recall", "mira", &none).await;
+    let (text, _) = server.call_tool("recall", "mira", &none).await;
     assert!(text.contains("No memory matches."), "{text}");
     let none = json!({"tags": ["harbor"]});
-    let (text, _) = call(&server, "list", "mira", &none).await;
+    let (text, _) = server.call_tool("list", "mira", &none).await;
     assert!(text.contains("No memory matches."), "{text}");
 }
 
@@ -257,7 +237,7 @@ async fn answers_say_what_has_no_room_in_them() {
         ),
         ("get", json!({"id": ids[0], "max_chars": 1_500})),
     ] {
-        let (text, is_error) = call(&server, tool, "mira", &arguments).await;
+        let (text, is_error) = server.call_tool(tool, "mira", &arguments).await;
         assert!(!is_error && text.contains(note), "{tool}: {text}");
         let answer: Value = serde_json::from_str(&text).expect("JSON");
         let (key, all) = match tool {
@@ -272,10 +252,10 @@ async fn answers_say_what_has_no_room_in_them() {
         .map(|number| (format!("participant number {number}"), "witness".into()))
         .collect();
     let feast = json!({"content": "A feast.", "entities": crowd});
-    let (text, is_error) = call(&server, "retain", "tam", &feast).await;
+    let (text, is_error) = server.call_tool("retain", "tam", &feast).await;
     assert!(!is_error, "{text}");
     let question = json!({"text": "Who was at the feast?", "max_chars": 500});
-    let (text, is_error) = call(&server, "reflect", "tam", &question).await;
+    let (text, is_error) = server.call_tool("reflect", "tam", &question).await;
     assert!(
         is_error && text.contains("fits in a context of 500"),
         "{text}"
@@ -303,7 +283,9 @@ async fn the_handshake_and_answers_need_no_session() {
     assert_eq!(introduced.ok(200)["result"]["serverInfo"]["name"], "memory");
     assert_eq!(introduced.header("mcp-session-id"), None);
     assert_eq!(introduced.header("content-type"), Some("application/json"));
-    let (text, is_error) = call(&server, "retain", "mira", &json!({"content": "Rain."})).await;
+    let (text, is_error) = server
+        .call_tool("retain", "mira", &json!({"content": "Rain."}))
+        .await;
     assert!(!is_error, "{text}");
     let stream = server
         .request("GET", "/mcp")
@@ -316,7 +298,7 @@ async fn the_handshake_and_answers_need_no_session() {
 #[tokio::test]
 async fn pages_of_other_sites_are_refused() {
     let server = TestServer::start(|_| ServerOptions::new()).await;
-    let listing = || post(&server, "tools/list", json!({}));
+    let listing = || server.mcp("tools/list", json!({}));
     let retaining = || {
         let path = "/v1/entities/mira/memories";
         let request = server.request("POST", path).body(r#"{"content":"Rain."}"#);

@@ -7,7 +7,7 @@ use memory::{MemoryBatchItem, MemoryId, MemoryKind};
 use memory_server::ServerOptions;
 use serde_json::json;
 
-use crate::harness::{Answer, TestServer};
+use crate::harness::TestServer;
 
 const MEMORIES: &str = "/v1/entities/mira/memories";
 
@@ -205,17 +205,9 @@ async fn links_beyond_the_newest_thousand_are_counted() {
     let all = format!("{MEMORIES}?relates_to={to}&limit=1000");
     assert!(server.get(&all).await.ok(200)["next"].is_string());
 
-    let arguments = json!({"entity": "mira", "id": to, "max_chars": 200_000});
-    let params = json!({"name": "get", "arguments": arguments});
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    let call = server
-        .request("POST", "/mcp")
-        .header("accept", "application/json, text/event-stream")
-        .header("content-type", "application/json")
-        .body(call.to_string());
-    let answer = Answer::of(call.send().await.expect("it answers")).await;
-    let text = answer.ok(200)["result"]["content"][0]["text"].as_str();
-    let answer: serde_json::Value = serde_json::from_str(text.expect("text")).expect("JSON");
+    let arguments = json!({"id": to, "max_chars": 200_000});
+    let (text, _) = server.call_tool("get", "mira", &arguments).await;
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let included = answer["related"].as_array().map_or(0, Vec::len);
     assert_eq!(answer["omitted"], 1_002 - included, "{included} links");
     let note = answer["note"].as_str().unwrap_or_default();

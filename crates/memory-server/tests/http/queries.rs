@@ -1,7 +1,7 @@
 //! Query strings: what an endpoint does not have is refused, filters select.
 
 use memory_server::ServerOptions;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Answer, TestServer};
 
@@ -136,22 +136,6 @@ async fn a_parameter_without_a_value_is_refused_by_its_name() {
     }
 }
 
-/// Calls a tool over MCP; returns its text, and whether it is an error.
-async fn call(server: &TestServer, tool: &str, mut arguments: Value) -> (String, bool) {
-    arguments["entity"] = "mira".into();
-    let params = json!({"name": tool, "arguments": arguments});
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    let call = server
-        .request("POST", "/mcp")
-        .header("accept", "application/json, text/event-stream")
-        .header("content-type", "application/json")
-        .body(call.to_string());
-    let answer = Answer::of(call.send().await.expect("it answers")).await;
-    let result = &answer.ok(200)["result"];
-    let text = result["content"][0]["text"].as_str().expect("text");
-    (text.to_owned(), result["isError"] == true)
-}
-
 /// Queries, bodies and tools take the same times, and compare the same with them.
 #[tokio::test]
 async fn a_time_means_the_same_wherever_it_is_given() {
@@ -178,7 +162,9 @@ async fn a_time_means_the_same_wherever_it_is_given() {
             let found = server.post("/v1/entities/mira/recall", &question).await;
             let found = found.ok(200)["memories"].as_array().map(Vec::len);
             assert_eq!(found, Some(usize::from(expected)), "recall, {context}");
-            let (text, is_error) = call(&server, "list", json!({bound: time})).await;
+            let (text, is_error) = server
+                .call_tool("list", "mira", &json!({bound: time}))
+                .await;
             assert!(!is_error && text.contains("Rain.") == expected, "{text}");
         }
     }
@@ -210,7 +196,7 @@ async fn a_time_means_the_same_wherever_it_is_given() {
             ("retain", json!({"content": "Snow.", "timestamp": time})),
             ("update", json!({"id": id, "timestamp": time})),
         ] {
-            let (text, is_error) = call(&server, tool, arguments).await;
+            let (text, is_error) = server.call_tool(tool, "mira", &arguments).await;
             assert!(is_error, "{tool}: {text}");
         }
     }

@@ -122,23 +122,13 @@ async fn a_request_with_ids_or_a_key_may_be_sent_again_as_it_was() {
 async fn a_tool_names_the_id_with_which_it_is_called_again() {
     let lost = Arc::new(LostAnswer::default());
     let server = TestServer::start_hooked(lost.clone()).await;
-    let call = async |arguments: Value| {
-        let params = json!({"name": "retain", "arguments": arguments});
-        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-        let call = server
-            .request("POST", "/mcp")
-            .header("accept", "application/json, text/event-stream")
-            .header("content-type", "application/json")
-            .body(call.to_string());
-        let answer = Answer::of(call.send().await.expect("it answers")).await;
-        let text = answer.ok(200)["result"]["content"][0]["text"].as_str();
-        text.expect("text").to_owned()
-    };
     lost.0.store(true, Ordering::SeqCst);
-    let refusal = call(json!({"entity": "mira", "content": "Rain."})).await;
+    let rain = json!({"content": "Rain."});
+    let (refusal, _) = server.call_tool("retain", "mira", &rain).await;
     let (_, id) = refusal.split_once("`id` ").expect(&refusal);
     let id = &id[..36];
-    let answer = call(json!({"entity": "mira", "content": "Rain.", "id": id})).await;
+    let rain = json!({"content": "Rain.", "id": id});
+    let (answer, _) = server.call_tool("retain", "mira", &rain).await;
     assert_eq!(answer, json!({"id": id}).to_string());
     assert_eq!(count(&server).await, 1);
 }
